@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Quaternions and angles in the head frame (+X the subject's left, +Y up, +Z out of the face).
 
-Quaternions are float64 arrays (..., 4), w first, and act on column vectors. Angles are radians. `yaw` turns the face to
-the subject's left, `pitch` lifts it, `roll` tilts it towards the subject's right shoulder.
+Quaternions are float64 arrays (..., 4), w first, and act on column vectors. Angles are radians. `yaw` turns
+the face to the subject's left, `pitch` lifts it, `roll` tilts it towards the subject's right shoulder.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def to_matrix(q: np.ndarray) -> np.ndarray:
 def from_matrix(matrices: np.ndarray) -> np.ndarray:
     """Unit quaternions (..., 4) with w >= 0 of rotation matrices (..., 3, 3).
 
-    Every component is formed from the largest diagonal sum, so that half turns keep their precision (Shepperd 1978).
+    Every component is formed from the largest diagonal sum, so that half turns keep their precision
+    (Shepperd 1978).
     """
     m = np.asarray(matrices, dtype=np.float64)
     flat = m.reshape(-1, 3, 3)
@@ -97,7 +98,9 @@ def from_matrix(matrices: np.ndarray) -> np.ndarray:
 
 
 def from_angles(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:
-    """Unit quaternions (..., 4) of angles (...,) in radians: roll first, then pitch, then yaw about the upright axis."""
+    """Unit quaternions (..., 4) of angles (...,) in radians: roll first, then pitch, then yaw about the
+    upright axis.
+    """
     yaw, pitch, roll = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in (yaw, pitch, roll)))
     zero = np.zeros_like(yaw)
     about_y = np.stack([np.cos(yaw / 2), zero, np.sin(yaw / 2), zero], axis=-1)
@@ -107,7 +110,9 @@ def from_angles(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndar
 
 
 def to_angles(q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(yaw, pitch, roll) in radians of unit quaternions (..., 4), the inverse of `from_angles` for |pitch| < 90 degrees."""
+    """(yaw, pitch, roll) in radians of unit quaternions (..., 4), the inverse of `from_angles` for |pitch|
+    < 90 degrees.
+    """
     m = to_matrix(q)
     pitch = np.arcsin(np.clip(m[..., 1, 2], -1.0, 1.0))
     yaw = np.arctan2(m[..., 0, 2], m[..., 2, 2])
@@ -116,7 +121,9 @@ def to_angles(q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def continuous(q: np.ndarray) -> np.ndarray:
-    """Quaternions (T, 4) with signs chosen so that each is nearest to the one before (q and -q are one rotation)."""
+    """Quaternions (T, 4) with signs chosen so that each is nearest to the one before (q and -q are one
+    rotation).
+    """
     q = np.asarray(q, dtype=np.float64)
     if len(q) < 2:
         return q.copy()
@@ -125,13 +132,17 @@ def continuous(q: np.ndarray) -> np.ndarray:
 
 
 def slerp(a: np.ndarray, b: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """Unit quaternions (..., 4) at fractions u (...,) of the short way from a to b, at constant angular speed."""
+    """Unit quaternions (..., 4) at fractions u (...,) of the short way from a to b, at constant angular
+    speed.
+    """
     a, b = normalized(a), normalized(b)
     u = np.asarray(u, dtype=np.float64)[..., None]
     dot = np.sum(a * b, axis=-1, keepdims=True)
     b = np.where(dot < 0.0, -b, b)
     # The half-chord form keeps its precision for small angles, where arccos(dot) has none.
-    half = np.arctan2(np.linalg.norm(b - a, axis=-1, keepdims=True), np.linalg.norm(b + a, axis=-1, keepdims=True))
+    half = np.arctan2(
+        np.linalg.norm(b - a, axis=-1, keepdims=True), np.linalg.norm(b + a, axis=-1, keepdims=True)
+    )
     angle = 2.0 * half
     sine = np.sin(angle)
     small = sine < 1e-9
