@@ -26,8 +26,8 @@ if sys.version_info < (3, 11):
     sys.exit(f"build.py needs Python 3.11 or later; this is {sys.version.split()[0]}.")
 
 # From the tree: only the standard library is needed for these.
-from core.environment import Environment, ask, check_blender, clean_environ, is_ready, prepare
 from core.errors import LikenessError
+from tests.environments import Environment, ask, check_blender, clean_environ, is_ready, prepare
 
 ROOT = Path(__file__).resolve().parent
 SAMPLE = ROOT / "core" / "data" / "sample" / "likeness_sample.zip"

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import build
-from core.environment import Environment, clean_environ, find_python
 from core.errors import LikenessError
+from tests.environments import Environment, clean_environ, find_python
 
 
 @dataclass(frozen=True)

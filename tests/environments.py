@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Virtual environments from pinned requirement files: find a Python, make one, install, say what is missing.
 
-Standard library only: build.py uses it for the environments of the source tree before anything is installed.
+Standard library only: build.py uses it before anything is installed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import WorkerError
+from core.errors import WorkerError
 
 Progress = Callable[[float, str, str], None]
 # What the bpy module links to, and the Debian package that has it.
