@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parts that the base mesh has only as placeholders, rebuilt: eyeballs with corneas, teeth with gums, tear lines.
+
+Shapes are built once, when a model is compiled, in millimetres of a reference adult and then hung on the source vertices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+
+LIMBUS = np.radians(21.5)
+"""Angle from the optical axis at which white meets iris. (The source's eyeballs are a third larger than life.)"""
+IRIS_DEPTH = 0.045
+"""How far the iris plane lies behind the limbus, in eyeball radii."""
+CORNEA_EDGE = np.radians(33.0)
+CORNEA_HEIGHT = 0.05
+"""Bulge of the cornea over the eyeball's sphere, in radii: about 0.8 mm, which closed lids still cover."""
+
+
+@dataclass
+class Patch:
+    """A piece of surface: points (n, 3), quads (m, 4) with -1 last for a triangle, and uv per corner (m, 4, 2)."""
+
+    points: Array
+    faces: Array
+    uv: Array
+
+    def joined(self, other: Patch) -> Patch:
+        """Both pieces as one."""
+        moved = np.where(other.faces >= 0, other.faces + len(self.points), -1)
+        return Patch(
+            np.concatenate([self.points, other.points]),
+            np.concatenate([self.faces, moved]),
+            np.concatenate([self.uv, other.uv]),
+        )
+
+
+def revolved(profile: Array, segments: int, angles: Array) -> Patch:
+    """A surface of revolution about +Z that starts in a single pole.
+
+    `profile`: (n, 2) radius and height, first on the axis; `angles`: (n,) angle from the axis of each ring, which the
+    uv lays out as a disc (azimuthal, pi at the rim).
+    """
+    turn = 2 * np.pi * np.arange(segments) / segments
+    rings = [np.array([[0.0, 0.0, profile[0, 1]]])]
+    disc = [np.array([[0.5, 0.5]])]
+    for (radius, height), angle in zip(profile[1:], angles[1:], strict=True):
+        rings.append(np.c_[radius * np.cos(turn), radius * np.sin(turn), np.full(segments, height)])
+        disc.append(0.5 + 0.5 * angle / np.pi * np.c_[np.cos(turn), np.sin(turn)])
+    faces = [[0, 1 + i, 1 + (i + 1) % segments, -1] for i in range(segments)]
+    for ring in range(len(profile) - 2):
+        low, high = 1 + ring * segments, 1 + (ring + 1) * segments
+        faces += [[low + i, high + i, high + (i + 1) % segments, low + (i + 1) % segments] for i in range(segments)]
+    quads = np.array(faces, np.int32)
+    coordinates = np.concatenate(disc)
+    return Patch(np.concatenate(rings), quads, np.where(quads[..., None] >= 0, coordinates[quads], 0.0))
+
+
+def eyeball(segments: int = 32) -> Patch:
+    """White and iris of the unit eye: a sphere whose front is cut at the limbus and closed by a shallow iris bowl."""
+    inside = LIMBUS * np.array([0.0, 0.18, 0.36, 0.54, 0.72, 0.88, 0.97])
+    outside = np.concatenate([[LIMBUS * 1.0, LIMBUS * 1.06, LIMBUS * 1.16], np.radians([29, 36, 46, 58, 72, 90, 112, 136, 160])])
+    plane = np.cos(LIMBUS) - IRIS_DEPTH
+    bowl = plane + 0.018 * (np.sin(inside) / np.sin(LIMBUS)) ** 2
+    iris = np.c_[np.sin(inside), bowl]
+    iris[-1, 1] = plane + 0.6 * IRIS_DEPTH
+    white = np.c_[np.sin(outside), np.cos(outside)]
+    return revolved(np.concatenate([iris, white]), segments, np.concatenate([inside, outside]))
+
+
+def cornea(segments: int = 32) -> Patch:
+    """The clear front of the unit eye: a bulge that runs out just above the white."""
+    angles = np.concatenate([np.linspace(0, CORNEA_EDGE, 9), np.radians([40, 50, 62, 76, 90])])
+    height = CORNEA_HEIGHT * np.clip(1 - (angles / CORNEA_EDGE) ** 2, 0, None) ** 1.5 + 0.003
+    return revolved(np.c_[np.sin(angles), np.cos(angles)] * (1 + height)[:, None], segments, angles)
+
+
+# ---- teeth
+
+UPPER_WIDTHS = (10.6, 8.3, 9.4, 8.7, 8.5, 12.0, 11.4)
+LOWER_WIDTHS = (6.9, 7.5, 8.6, 8.7, 8.8, 13.0, 12.4)
+"""Mesiodistal widths, front tooth to second molar, mm, in the source's proportions (1.25 of life)."""
+UPPER_HEIGHTS = (13.0, 12.0, 12.6, 11.0, 10.4, 9.6, 9.2)
+LOWER_HEIGHTS = (11.2, 11.4, 12.2, 11.0, 10.2, 9.4, 9.0)
+DEPTHS = (7.4, 7.0, 8.4, 9.6, 10.0, 12.4, 12.2)
+EDGES = (1.5, 1.5, 2.6, 6.6, 7.0, 9.8, 9.8)
+"""Thickness at the biting edge, mm."""
+
+
+def dentition(arch: Array, gum_line: Array, upper: bool) -> tuple[Patch, Patch]:
+    """Teeth and gum of one jaw.
+
+    `arch`: (n, 2) x and z of the outer face of the teeth from the middle to the back of the left side, mm.
+    `gum_line`: (n,) height of the biting edge along it, mm.
+    """
+    widths, heights = (UPPER_WIDTHS, UPPER_HEIGHTS) if upper else (LOWER_WIDTHS, LOWER_HEIGHTS)
+    length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(arch, axis=0), axis=1))])
+    scale = min(1.0, (length[-1] + 4.0) / sum(widths))
+    teeth, start = None, 0.12
+    for kind, width in enumerate(widths):
+        middle, start = start + 0.5 * width * scale, start + width * scale
+        place, normal, level = _along(arch, gum_line, length, middle)
+        crown = _crown(kind, width * scale * 0.985, heights[kind], upper)
+        for side in (1.0, -1.0):
+            piece = _placed(crown, place, normal, level, side)
+            teeth = piece if teeth is None else teeth.joined(piece)
+    assert teeth is not None
+    return teeth, _gum(arch, gum_line, length, widths, scale, heights, upper)
+
+
+def _along(arch: Array, levels: Array, length: Array, at: float) -> tuple[Array, Array, float]:
+    """Point (x, z), outward normal and biting height at arc length `at`."""
+    at = min(at, length[-1] + 3.0)
+    points = [np.array([_extended(t, length, arch[:, k]) for k in (0, 1)]) for t in (at - 0.8, at, at + 0.8)]
+    tangent = points[2] - points[0]
+    tangent /= np.linalg.norm(tangent)
+    return points[1], np.array([-tangent[1], tangent[0]]), float(np.interp(at, length, levels))
+
+
+def _extended(at: float, length: Array, values: Array) -> float:
+    """Linear interpolation that goes on in a straight line past the last point and mirrors before the first."""
+    if at > length[-1]:
+        slope = (values[-1] - values[-2]) / (length[-1] - length[-2])
+        return float(values[-1] + slope * (at - length[-1]))
+    return float(np.interp(at, length, values)) if at >= 0 else float(2 * values[0] - np.interp(-at, length, values))
+
+
+def _crown(kind: int, width: float, height: float, upper: bool) -> Patch:
+    """One tooth: x along the arch, y up towards the gum (mirrored for the lower jaw), z outwards; edge at y = 0."""
+    levels = np.array([0.0, 0.05, 0.16, 0.34, 0.56, 0.78, 1.0, 1.25])
+    narrow = np.interp(levels, [0, 0.05, 0.3, 0.7, 1.25], [0.78, 0.93, 1.0, 0.9, 0.72] if kind != 2 else [0.3, 0.6, 1.0, 0.92, 0.74])
+    depth = np.interp(levels, [0, 0.16, 0.6, 1.25], [EDGES[kind] * 0.7, EDGES[kind] * 1.1, DEPTHS[kind] * 0.86, DEPTHS[kind] * 0.82])
+    front = np.interp(levels, [0, 0.3, 0.7, 1.25], [-0.9, -0.2, 0.0, -0.9]) if kind < 3 else np.interp(levels, [0, 0.4, 1.25], [-1.1, 0.0, -0.8])
+    turn = 2 * np.pi * np.arange(12) / 12
+    exponent = 2 / (2.5 if kind < 3 else 3.2)
+    cross = np.c_[_power(np.cos(turn), exponent), _power(np.sin(turn), exponent)]
+    rings = []
+    for level, w, d, f in zip(levels, narrow, depth, front, strict=True):
+        x, z = 0.5 * width * w * cross[:, 0], 0.5 * d * (cross[:, 1] - 1.0) + f
+        dip = 0.35 * (x / (0.5 * width)) ** 2 if level == 0 and kind < 3 else 0.0
+        rings.append(np.c_[x, np.full(12, level * height) + dip, z])
+    tip = rings[0].mean(axis=0, keepdims=True)
+    if kind >= 3:
+        tip[0, 1] += 1.3
+    points = np.concatenate([tip, *rings])
+    if not upper:
+        points[:, 1] *= -1
+    return _closed_rings(points, len(levels), 12, flip=not upper)
+
+
+def _power(values: Array, exponent: float) -> Array:
+    return np.sign(values) * np.abs(values) ** exponent
+
+
+def _closed_rings(points: Array, rings: int, segments: int, flip: bool) -> Patch:
+    """Faces for a pole followed by rings of equal size; uv is (turn, ring)."""
+    quads, uv = [], []
+    for i in range(segments):
+        nxt = (i + 1) % segments
+        quads.append([0, 1 + nxt, 1 + i, -1])
+        uv.append([[(i + 0.5) / segments, 0], [(i + 1) / segments, 0.02], [i / segments, 0.02], [0, 0]])
+        for ring in range(rings - 1):
+            low, high = 1 + ring * segments, 1 + (ring + 1) * segments
+            quads.append([low + i, low + nxt, high + nxt, high + i])
+            v0, v1 = (ring + 0.1) / rings, (ring + 1) / rings
+            uv.append([[i / segments, v0], [(i + 1) / segments, v0], [(i + 1) / segments, v1], [i / segments, v1]])
+    faces, corners = np.array(quads, np.int32), np.array(uv)
+    return _flipped(faces, corners, points) if flip else Patch(points, faces, corners)
+
+
+def _flipped(faces: Array, uv: Array, points: Array) -> Patch:
+    """The same surface seen from the other side."""
+    order = np.where((faces[:, 3] < 0)[:, None], [[0, 2, 1, 3]], [[0, 3, 2, 1]])
+    return Patch(points, np.take_along_axis(faces, order, 1), np.take_along_axis(uv, order[..., None], 1))
+
+
+def _placed(crown: Patch, place: Array, normal: Array, level: float, side: float) -> Patch:
+    """A crown at its place on the arch of the left (`side` 1) or the right (-1) half."""
+    tangent = np.array([normal[1], -normal[0]])
+    x, y, z = crown.points.T
+    flat = place + x[:, None] * tangent + z[:, None] * normal
+    points = np.c_[flat[:, 0] * side, y + level, flat[:, 1]]
+    placed = Patch(points, crown.faces, crown.uv)
+    return placed if side > 0 else _flipped(placed.faces, placed.uv, points)
+
+
+def _gum(
+    arch: Array, levels: Array, length: Array, widths: tuple[float, ...], scale: float, heights: tuple[float, ...], upper: bool
+) -> Patch:
+    """A ridge along the whole arch whose edge dips around each neck."""
+    sign = 1.0 if upper else -1.0
+    borders = 0.12 + scale * np.concatenate([[0], np.cumsum(widths)])
+    at = np.unique(np.concatenate([np.linspace(a, b, 7) for a, b in zip(borders[:-1], borders[1:], strict=True)]))
+    columns = []
+    for t in at:
+        kind = min(int(np.searchsorted(borders, t, side="right")) - 1, len(widths) - 1)
+        inside = (t - borders[kind]) / (borders[kind + 1] - borders[kind])
+        neck = heights[kind] * (0.83 - 0.13 * (2 * inside - 1) ** 4)
+        place, normal, level = _along(arch, levels, length, t)
+        width = DEPTHS[kind]
+        section = np.array([
+            [-0.15 * width, neck - 1.2], [0.05 * width, neck + 0.2], [0.11 * width, neck + 2.2], [0.06 * width, neck + 6.5],
+            [-0.5 * width, neck + 9.0], [-0.98 * width, neck + 5.0], [-0.97 * width, neck + 1.5], [-0.85 * width, neck - 0.8],
+        ])  # fmt: skip
+        flat = place + section[:, :1] * normal
+        columns.append(np.c_[flat[:, 0], sign * section[:, 1] + level, flat[:, 1]])
+    left = np.array(columns)
+    right = left[:0:-1] * [-1, 1, 1] if abs(left[0, 0, 0]) < 1e-9 else left[::-1] * [-1, 1, 1]
+    grid = np.concatenate([right, left])
+    quads, uv = [], []
+    n, m = grid.shape[:2]
+    for i in range(n - 1):
+        for j in range(m - 1):
+            quads.append([i * m + j, i * m + j + 1, (i + 1) * m + j + 1, (i + 1) * m + j])
+            uv.append([[i / n, j / m], [i / n, (j + 1) / m], [(i + 1) / n, (j + 1) / m], [(i + 1) / n, j / m]])
+    faces, corners, points = np.array(quads, np.int32), np.array(uv), grid.reshape(-1, 3)
+    return Patch(points, faces, corners) if upper else _flipped(faces, corners, points)
