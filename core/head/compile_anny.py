@@ -47,6 +47,8 @@ SURFACE_GROUPS = {
     "skirt": ["helper-skirt"],
     "hair": ["helper-hair"],
 }
+OVERBITE = 2.0
+"""Millimetres by which the upper front teeth reach below the placeholder's edge, over the lower ones."""
 REFERENCE = {"gender": 0.5, "age": 0.7}
 """The adult in whose proportions rebuilt parts are designed."""
 
@@ -138,11 +140,11 @@ def pack(source: Source) -> tuple[dict[str, Any], dict[str, Array]]:
     place = np.full(len(source.template), -1, np.int64)
     place[kept] = np.arange(len(kept))
 
-    origin = _between_ears(source)
-    template = (source.template[kept] - origin).astype(np.float32)
+    ears = _ears(source)
+    template = source.template[kept].astype(np.float32)
     rebuilt = _rebuild(source, place, len(visible))
     faces, uv, face_part, part_names = _surface(source, surface, place, rebuilt)
-    arrays: dict[str, Array] = {"template": template, "faces": faces, "uv": uv, "face_part": face_part}
+    arrays: dict[str, Array] = {"template": template, "faces": faces, "uv": uv, "face_part": face_part, "origin_rows": place[ears].astype(np.int32)}
     arrays |= _skeleton(source, place) | _skinning(source, kept, len(visible), rebuilt)
     for name in ("handle_rows", "handle_weights", "rows", "weights"):
         arrays[f"derived.{name}"] = getattr(rebuilt.derived, name)
@@ -176,14 +178,14 @@ def _marker_rows(source: Source) -> Array:
     return np.unique(np.concatenate([joints, *spans]))
 
 
-def _between_ears(source: Source) -> Array:
-    """Origin of the head frame: the height and depth of the ears' outermost part, on the midline."""
+def _ears(source: Source) -> Array:
+    """Rows of both ears' outermost part: the middle of their height and depth is the origin of the head frame."""
     body = np.unique(source.body.faces)
     head = body[source.skin[body, source.joint_names.index("head")] > 0.5]
     points = source.template[head]
     outermost = points[np.argmax(points[:, 0])]
-    ear = points[np.linalg.norm(points - outermost, axis=1) < 0.015]
-    return np.array([0.0, *ear.mean(axis=0)[1:]])
+    left = head[np.linalg.norm(points - outermost, axis=1) < 0.02]
+    return np.unique(np.concatenate([left, source.mirror[left]]))
 
 
 def _arkit_order(names: list[str]) -> list[int]:
@@ -325,33 +327,23 @@ def _reference(source: Source) -> Array:
 def _jaw(base: Array, upper: bool) -> tuple[parts.Patch, parts.Patch]:
     """Teeth and gum over the placeholder arch `base` ((68, 3) mm)."""
     left = base[base[:, 0] >= -0.5]
-    outer = left[_outer(left)]
-    outer = outer[np.argsort(-outer[:, 2] + 0.6 * outer[:, 0])]
-    edge = np.interp(outer[:, 2], *_biting_edge(left, upper))
-    smooth = np.polynomial.polynomial.polyfit(outer[:, 2], edge, 2)
+    columns = _columns(left)
+    outer = np.array([left[column][np.argmax(left[column][:, 0] + left[column][:, 2])] for column in columns])
+    lowest = [left[column][np.argmin(left[column][:, 1] if upper else -left[column][:, 1])] for column in columns]
+    edge = np.polynomial.polynomial.polyfit(*np.array(lowest)[:, [2, 1]].T, 2)
     along = _resampled(outer[:, [0, 2]])
-    inset = 0.4 if upper else 2.0
-    along[:, 1] -= inset
-    levels = np.polynomial.polynomial.polyval(along[:, 1], smooth) + (-0.6 if upper else 0.2)
+    along[:, 1] -= 0.4 if upper else 2.0
+    levels = np.polynomial.polynomial.polyval(along[:, 1], edge) - (OVERBITE if upper else 0.0)
     return parts.dentition(along, levels, upper)
 
 
-def _outer(points: Array) -> Array:
-    """Indices of the placeholder's outer wall: the farthest from the middle of the mouth at each direction."""
-    centre = np.array([0.0, points[:, 2].min()])
-    angle = np.arctan2(points[:, 0], points[:, 2] - centre[1])
-    radius = np.linalg.norm(points[:, [0, 2]] - centre, axis=1)
-    bins = np.clip((angle / (np.pi / 2) * 8).astype(int), 0, 8)
-    chosen = [np.flatnonzero(bins == b)[np.argmax(radius[bins == b])] for b in np.unique(bins)]
-    return np.array(chosen)
-
-
-def _biting_edge(points: Array, upper: bool) -> tuple[Array, Array]:
-    """Depth and height of the row of vertices where the jaws meet, by increasing depth."""
-    height = points[:, 1] if upper else -points[:, 1]
-    edge = points[height < np.percentile(height, 35)]
-    edge = edge[np.argsort(edge[:, 2])]
-    return edge[:, 2], edge[:, 1]
+def _columns(points: Array) -> list[Array]:
+    """Indices of the placeholder's outer wall, column by column from the midline to the back."""
+    angle = np.arctan2(points[:, 0], points[:, 2] - points[:, 2].min() + 1.0)
+    bins = np.clip((angle / (np.pi / 2) * 9).astype(int), 0, 8)
+    columns = [np.flatnonzero(bins == b) for b in np.unique(bins)]
+    wall = [np.hypot(points[c, 0], points[c, 2] - points[:, 2].min()) for c in columns]
+    return [c[distance > distance.max() - 5.0] for c, distance in zip(columns, wall, strict=True)]
 
 
 def _resampled(curve: Array, count: int = 60) -> Array:

@@ -86,6 +86,8 @@ class HeadModel:
     """Rows computed from source rows (rebuilt teeth, tear lines ...), between visible and marker rows."""
     sockets: tuple[EyeSocket, ...] = ()
     """Rebuilt eyeballs: rigid, fitted to the person's own sockets."""
+    origin_rows: Array = field(default_factory=lambda: np.zeros(0, np.int32))
+    """(n,) source rows (the ears) whose mean height and depth become 0 in every person; none for a model that is centred."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
     """Of the file it was read from; empty for a model made in memory."""
@@ -166,6 +168,7 @@ class HeadModel:
             raise ModelError(f"{len(coefficients)} identity coefficients given, {self.identity.count} expected.")
         source = self.template.copy()
         self.identity.add_to(source, coefficients)
+        source -= self._origin(source)
         vertices = np.empty((self.row_count, 3), np.float32)
         vertices[: self.visible_count] = source[: self.visible_count]
         vertices[self.visible_count : self.mesh_vertex_count] = self.derived.evaluate(source)
@@ -175,6 +178,12 @@ class HeadModel:
         radii = self._place_eyes(source, vertices, heads, tails) if fit_eyes else ()
         axes = rest_rotations(heads @ TO_BLENDER.T, tails @ TO_BLENDER.T, self.rolls)
         return Rest(vertices, heads, tails, TO_BLENDER.T @ axes, radii)
+
+    def _origin(self, source: Array) -> Array:
+        """Between the ears of this person, on the plane of symmetry, (3,) float32 metres."""
+        if not len(self.origin_rows):
+            return np.zeros(3, np.float32)
+        return source[self.origin_rows].mean(axis=0) * np.array([0, 1, 1], np.float32)
 
     def _place_eyes(self, source: Array, vertices: Array, heads: Array, tails: Array) -> tuple[float, ...]:
         """Put each eyeball where a sphere best meets the person's socket, and its joint at the sphere's centre."""

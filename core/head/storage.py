@@ -61,6 +61,7 @@ def check(model: HeadModel) -> None:
     _inside("tail_rows", model.tail_rows, 0, len(model.template))
     _inside("expression", model.expression.rows, 0, rows)
     _inside("joint_parents", model.joint_parents - np.arange(joints), -joints - 1, 0)
+    _inside("origin_rows", model.origin_rows, 0, len(model.template))
     _inside("derived", model.derived.handle_rows, 0, len(model.template))
     for socket in model.sockets:
         _inside("eyes", socket.source_rows, 0, len(model.template))
@@ -88,7 +89,7 @@ def _unpack(header: dict, arrays: np.lib.npyio.NpzFile, sha256: str) -> HeadMode
     )
     identity, parameters = _identity(header, arrays)
     roles = {k: tuple(v) if isinstance(v, list) else v for k, v in header["roles"].items()}
-    names = ("faces", "uv", "face_part", "joint_parents", "head_rows", "head_weights", "tail_rows", "tail_weights")
+    names = ("faces", "uv", "face_part", "joint_parents", "head_rows", "head_weights", "tail_rows", "tail_weights", "origin_rows")
     return HeadModel(
         name=header["name"], template=template, visible_count=visible, identity=identity, parameters=parameters,
         expression_names=tuple(header["expression_names"]), expression=expression,
