@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`Look`: what a double looks like beyond its shape, as plain values that the material, hair and clothes modules read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Colour = tuple[float, float, float]
+
+_MELANIN = {"african": 0.82, "asian": 0.36, "caucasian": 0.2}
+_HAIR_MELANIN = {"african": 0.99, "asian": 0.97, "caucasian": 0.8}
+_EYES: dict[str, Colour] = {
+    "african": (0.062, 0.027, 0.012),
+    "asian": (0.085, 0.038, 0.015),
+    "caucasian": (0.150, 0.190, 0.175),
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colours are linear RGB, 0..1. `Look.of(avatar)` gives one that suits the person; replace fields at will."""
+
+    melanin: float = 0.3
+    """Skin: 0 very light .. 1 very dark."""
+    redness: float = 0.5
+    """Skin: blood under it, most seen on cheeks, nose and ears."""
+    freckles: float = 0.0
+    """Skin: 0 none .. 1 many."""
+    age: float = 0.6
+    """0 child .. 1 old: strength of mottling and fine creases."""
+    lip_colour: Colour = (0.42, 0.135, 0.115)
+    lip_amount: float = 0.6
+    """How much of the lips' own colour replaces the skin's."""
+    eye_colour: Colour = (0.150, 0.190, 0.175)
+    hair_melanin: float = 0.8
+    """0 white .. 1 black."""
+    hair_redness: float = 0.35
+    """Share of red pigment in the hair."""
+    hair_style: str = "SHORT"
+    """One of `HAIR_STYLES`."""
+    stubble: float = 0.0
+    """Beard shadow and stubble, 0 none .. 1 three days."""
+    top: str = "TEE"
+    """One of `TOPS`."""
+    top_colour: Colour = (0.045, 0.085, 0.13)
+    bottom: str = "TROUSERS"
+    bottom_colour: Colour = (0.035, 0.037, 0.045)
+
+    @classmethod
+    def of(cls, avatar: Any) -> Look:
+        """The default look of an `Avatar` (or None), from its phenotype weights, age and gender."""
+        identity: Mapping[str, float] = getattr(avatar, "identity", None) or {}
+        female = is_female(avatar)
+        age = float(identity.get("age", 0.6))
+        grey = min(max((age - 0.8) / 0.2, 0.0), 1.0)
+        hair = _weighted(identity, _HAIR_MELANIN) * (1.0 - 0.7 * grey)
+        eyes = _weighted_colour(identity, _EYES)
+        return cls(
+            melanin=_weighted(identity, _MELANIN),
+            age=age,
+            lip_amount=0.75 if female else 0.5,
+            eye_colour=eyes,
+            hair_melanin=hair,
+            hair_redness=0.35 * (1.0 - grey),
+            hair_style="BOB" if female else "SHORT",
+            stubble=0.0 if female or age < 0.55 else 0.35,
+            top="SCOOP" if female else "TEE",
+            top_colour=(0.13, 0.035, 0.04) if female else (0.045, 0.085, 0.13),
+        )
+
+
+HAIR_STYLES = ("SHORT", "BUZZ", "BOB", "TIED", "NONE")
+TOPS = ("TEE", "SCOOP", "LONG_SLEEVE")
+
+
+def is_female(avatar: Any) -> bool:
+    """Whether the avatar's recorded gender, else its `gender` parameter (0 male .. 1 female), reads as female."""
+    recorded = getattr(avatar, "gender", None)
+    if isinstance(recorded, str) and recorded.strip():
+        return recorded.strip().lower().startswith(("f", "w"))
+    if isinstance(recorded, int | float):
+        return recorded >= 0.5
+    return float((getattr(avatar, "identity", None) or {}).get("gender", 0.0)) > 0.5
+
+
+def _shares(identity: Mapping[str, float]) -> dict[str, float]:
+    # Only the ratio counts, and the head model's default is 0.5 each.
+    weights = {name: max(float(identity.get(name, 0.5)), 0.0) for name in _MELANIN}
+    total = sum(weights.values()) or 1.0
+    return {name: weight / total for name, weight in weights.items()}
+
+
+def _weighted(identity: Mapping[str, float], table: Mapping[str, float]) -> float:
+    return sum(share * table[name] for name, share in _shares(identity).items())
+
+
+def _weighted_colour(identity: Mapping[str, float], table: Mapping[str, Colour]) -> Colour:
+    """Geometric mean: pigment adds up in optical density, so brown stays dominant as in life."""
+    result = [1.0, 1.0, 1.0]
+    for name, share in _shares(identity).items():
+        for i in range(3):
+            result[i] *= table[name][i] ** share
+    return (result[0], result[1], result[2])
