@@ -38,6 +38,9 @@ STEP = 1e-4
 FINE = STEP / 16
 """Metres: expressions and local changes, some of which the source averages."""
 EYES = {"left": (14598, 14670, "eye.L"), "right": (14670, 14742, "eye.R")}
+LOWER_LID = (7756, 11716, 7757, 7758, 7759, 7760, 7761, 7762, 7763, 11717, 7764)
+"""Base vertices of the left lower lid where it meets the eyeball, from the outer corner inwards."""
+UPPER_LID = (7755, 7754, 7753, 7752, 7751, 7750, 7749, 7747, 7748, 7765, 7766, 7767)
 TEETH = {"lower": (14992, 15060), "upper": (15060, 15128)}
 SURFACE_GROUPS = {
     "tongue": ["helper-tongue"],
@@ -300,6 +303,12 @@ def _rebuild(source: Source, place: Array, first_row: int) -> Rebuilt:
         result.joints.append((row, row + len(unit), joint))
         patches[f"eye_{side}"], patches[f"cornea_{side}"] = (row, ball), (row + len(ball.points), clear)
         row += len(unit)
+    for side in EYES:
+        count = handles.tear_line(*_lid_rows(source, adult, place, side))
+        flip = side == "right"
+        patches[f"tear_{side}"] = (row, parts.strip(count // 3, flip))
+        result.joints.append((row, row + count, "head"))
+        row += count
     for jaw, (start, stop) in TEETH.items():
         teeth, gum = _jaw(adult[start:stop], jaw == "upper")
         for name, patch in ((f"teeth_{jaw}", teeth), (f"gums_{jaw}", gum)):
@@ -322,6 +331,23 @@ def _reference(source: Source) -> Array:
         if all(name in weights for name in names) and not label.startswith(("local_change", "facial_action")):
             adult += np.prod([weights[name] for name in names]) * source.shapes[i]
     return adult * 1000
+
+
+def _lid_rows(source: Source, adult: Array, place: Array, side: str) -> tuple[Array, Array, Array]:
+    """Along the lower lid: where it meets the eye, the lid's front edge there, and the upper lid above, (n,) rows each."""
+    edges = np.concatenate([source.body.faces[:, [i, (i + 1) % 4]] for i in range(4)])
+    edges = np.concatenate([edges, edges[:, ::-1]])
+    eye = adult[EYES["left"][0] : EYES["left"][1]].mean(axis=0)
+    rows = []
+    for inner in LOWER_LID:
+        around = np.setdiff1d(edges[edges[:, 0] == inner, 1], LOWER_LID)
+        front = around[np.argmax(np.linalg.norm(adult[around] - eye, axis=1))]
+        above = UPPER_LID[int(np.argmin(np.abs(adult[list(UPPER_LID), 0] - adult[inner, 0])))]
+        rows.append((inner, front, above))
+    table = np.array(rows).T
+    if side == "right":
+        table = source.mirror[table]
+    return tuple(place[table])  # type: ignore[return-value]
 
 
 def _jaw(base: Array, upper: bool) -> tuple[parts.Patch, parts.Patch]:
@@ -380,6 +406,20 @@ class _Handles:
         local = (targets - corners[0]) / size
         self.rows.append(np.tile(np.arange(first, first + 4), (len(targets), 1)))
         self.weights.append(np.c_[1 - local.sum(axis=1), local])
+
+    def tear_line(self, inner: Array, front: Array, above: Array) -> int:
+        """A meniscus between lower lid and eye: three rows per point, from on the lid to just inside the eyeball.
+
+        Raised towards the upper lid by a share of the opening, so that it flattens when the eye shuts.
+        """
+        profile = ((0.55, 0.43, 0.02), (0.93, 0.01, 0.06), (1.32, -0.38, 0.06))
+        for triple in zip(inner, front, above, strict=True):
+            for weights in profile:
+                self.rows.append(np.full((1, 4), len(self.handle_rows)))
+                self.handle_rows.append(np.array(triple))
+                self.handle_weights.append(np.array(weights))
+                self.weights.append(np.array([[1.0, 0.0, 0.0, 0.0]]))
+        return 3 * len(inner)
 
     def rigid(self, source_rows: Array, count: int) -> None:
         """Rows that another rule places; they only need to exist, at the middle of the source rows."""

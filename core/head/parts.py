@@ -60,7 +60,7 @@ def revolved(profile: Array, segments: int, angles: Array) -> Patch:
     return Patch(np.concatenate(rings), quads, np.where(quads[..., None] >= 0, coordinates[quads], 0.0))
 
 
-def eyeball(segments: int = 32) -> Patch:
+def eyeball(segments: int = 48) -> Patch:
     """White and iris of the unit eye: a sphere whose front is cut at the limbus and closed by a shallow iris bowl."""
     inside = LIMBUS * np.array([0.0, 0.18, 0.36, 0.54, 0.72, 0.88, 0.97])
     outside = np.concatenate([[LIMBUS * 1.0, LIMBUS * 1.06, LIMBUS * 1.16], np.radians([29, 36, 46, 58, 72, 90, 112, 136, 160])])
@@ -72,11 +72,23 @@ def eyeball(segments: int = 32) -> Patch:
     return revolved(np.concatenate([iris, white]), segments, np.concatenate([inside, outside]))
 
 
-def cornea(segments: int = 32) -> Patch:
+def cornea(segments: int = 48) -> Patch:
     """The clear front of the unit eye: a bulge that runs out just above the white."""
     angles = np.concatenate([np.linspace(0, CORNEA_EDGE, 9), np.radians([40, 50, 62, 76, 90])])
     height = CORNEA_HEIGHT * np.clip(1 - (angles / CORNEA_EDGE) ** 2, 0, None) ** 1.5 + 0.003
     return revolved(np.c_[np.sin(angles), np.cos(angles)] * (1 + height)[:, None], segments, angles)
+
+
+def strip(count: int, flip: bool) -> Patch:
+    """A band of `count` x 3 vertices, row after row; uv is (along, across). Its points are placed by their handles."""
+    quads, uv = [], []
+    for i in range(count - 1):
+        for j in range(2):
+            quads.append([3 * i + j, 3 * i + j + 1, 3 * i + j + 4, 3 * i + j + 3])
+            u, v = i / (count - 1), j / 2
+            uv.append([[u, v], [u, v + 0.5], [u + 1 / (count - 1), v + 0.5], [u + 1 / (count - 1), v]])
+    patch = Patch(np.zeros((3 * count, 3)), np.array(quads, np.int32), np.array(uv))
+    return _flipped(patch.faces, patch.uv, patch.points) if flip else patch
 
 
 # ---- teeth
