@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bounds on what a capture may hold. Real captures stay far below; a hostile one is refused with a sentence."""
+"""Bounds on what a capture may hold. Real ones stay far below; a hostile one is refused."""
 
 from __future__ import annotations
 

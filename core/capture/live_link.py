@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Turn a Live Link Face table into a Performance.
 
-Columns are found by name in any dialect, as their order differs between the app's CSV and its packets. The nine angles
-are radians. Their signs come from real recordings: `core.arkit.LIVE_LINK_SIGNS` says how. In short: eye yaw and pitch
-grow to the subject's right and down (they follow the eyeLook weights with |r| > 0.99), head yaw and pitch to the left and
-up (eyes that stay on the phone turn against the head), and head roll towards the right shoulder, as public receivers and
-senders that were tuned by eye have it. The three head angles are taken as roll first, then pitch, then yaw.
+Columns are found by name in any dialect, as their order differs between the app's CSV and its packets. The
+nine angles are radians. Their signs come from real recordings: `core.arkit.LIVE_LINK_SIGNS` says how. In
+short: eye yaw and pitch grow to the subject's right and down (they follow the eyeLook weights with |r| >
+0.99), head yaw and pitch to the left and up (eyes that stay on the phone turn against the head), and head
+roll towards the right shoulder, as public receivers and senders that were tuned by eye have it. The three
+head angles are taken as roll first, then pitch, then yaw.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ class Reading:
 def read_live_link(member: Member, name: str, movie_start: float | None = None) -> Reading:
     """Read the table `member` as the performance `name`.
 
-    `movie_start` is the time of day in s at which the movie begins, where it is known: then time 0 is the movie's first
-    picture, else the table's first row. CaptureError names the line and column of what cannot be used.
+    `movie_start` is the time of day in s at which the movie begins, where it is known: then time 0 is the
+    movie's first picture, else the table's first row. CaptureError names the line and column of what cannot
+    be used.
     """
     table = read_table(member)
     warnings: list[str] = []
@@ -83,7 +85,9 @@ def _weights(table: Table, member: Member, warnings: list[str]) -> tuple[np.ndar
         if name and name not in found:
             found[name] = column
     source = table.values[:, list(found.values())]
-    _refuse_absurd(source, list(found), ABSURD_WEIGHT, table, member, "a weight", "Weights are between 0 and 1")
+    _refuse_absurd(
+        source, list(found), ABSURD_WEIGHT, table, member, "a weight", "Weights are between 0 and 1"
+    )
     weights[:, [INDEX[name] for name in found]] = source
     missing = [name for name in ARKIT_NAMES if name not in found]
     if missing:
@@ -93,13 +97,20 @@ def _weights(table: Table, member: Member, warnings: list[str]) -> tuple[np.ndar
 
 
 def _angles(table: Table, member: Member) -> np.ndarray:
-    """(T, 9) float64 radians in the order of ROTATION_NAMES: left, up and towards the right shoulder; 0 where missing."""
+    """(T, 9) float64 radians in the order of ROTATION_NAMES: left, up and towards the right shoulder; 0
+    where missing.
+    """
     angles = np.zeros((len(table.values), len(ROTATION_NAMES)))
-    titles = {"".join(filter(str.isalnum, title)).lower(): i for i, title in reversed(list(enumerate(table.header[1:])))}
+    titles = {
+        "".join(filter(str.isalnum, title)).lower(): i
+        for i, title in reversed(list(enumerate(table.header[1:])))
+    }
     for index, name in enumerate(ROTATION_NAMES):
         if name.lower() in titles:
             angles[:, index] = table.values[:, titles[name.lower()]]
-    _refuse_absurd(angles, list(ROTATION_NAMES), ABSURD_ANGLE, table, member, "an angle", "Angles are radians")
+    _refuse_absurd(
+        angles, list(ROTATION_NAMES), ABSURD_ANGLE, table, member, "an angle", "Angles are radians"
+    )
     return angles * np.array(LIVE_LINK_SIGNS)
 
 
@@ -111,7 +122,8 @@ def _refuse_absurd(
         return
     row, column = (int(index) for index in np.argwhere(~good)[0])
     raise CaptureError(
-        f"{member.name}, line {table.lines[row]}: {values[row, column]:g} in column {names[column]} cannot be {what}.",
+        f"{member.name}, line {table.lines[row]}: {values[row, column]:g} in column "
+        f"{names[column]} cannot be {what}.",
         f"{rule}; record again or mend that line.",
     )
 
@@ -127,7 +139,9 @@ def _seconds(table: Table, member: Member, warnings: list[str]) -> tuple[np.ndar
         )
     base = timecode.frame_base(table.fields)
     if base != timecode.BASE:
-        warnings.append(f"{member.name} counts {base:g} frames a second in its time codes, not 60 as Live Link Face does.")
+        warnings.append(
+            f"{member.name} counts {base:g} frames a second in its time codes, not 60 as Live Link Face does."
+        )
     seconds = timecode.unwrapped(timecode.seconds_of(table.fields, base))
     highest = np.maximum.accumulate(seconds)
     keep = np.ones(len(seconds), dtype=bool)
@@ -135,7 +149,8 @@ def _seconds(table: Table, member: Member, warnings: list[str]) -> tuple[np.ndar
     dropped = int((~keep).sum())
     if dropped > len(seconds) // 2 and len(seconds) > 2:
         raise CaptureError(
-            f"In {member.name} the time of {dropped} of {len(seconds)} rows does not advance.", "Record the take again."
+            f"In {member.name} the time of {dropped} of {len(seconds)} rows does not advance.",
+            "Record the take again.",
         )
     if dropped:
         warnings.append(f"{dropped} rows of {member.name} repeat or go back in time and were left out.")
@@ -147,7 +162,8 @@ def _warn_of_gap(seconds: np.ndarray, member: Member, warnings: list[str]) -> No
     steps = np.diff(seconds)
     if len(steps) and steps.max() > LONG_GAP:
         warnings.append(
-            f"{member.name} jumps by {steps.max():.0f} s after {seconds[int(steps.argmax())] - seconds[0]:.1f} s; "
+            f"{member.name} jumps by {steps.max():.0f} s after "
+            f"{seconds[int(steps.argmax())] - seconds[0]:.1f} s; "
             "the phone's time code source was probably changed while recording."
         )
 
@@ -155,14 +171,19 @@ def _warn_of_gap(seconds: np.ndarray, member: Member, warnings: list[str]) -> No
 def _aligned(
     seconds: np.ndarray, keep: np.ndarray, movie_start: float | None, warnings: list[str]
 ) -> tuple[np.ndarray, float, int]:
-    """Rows to keep, the time of day of time 0, and how many rows were dropped for being older than the movie."""
+    """Rows to keep, the time of day of time 0, and how many rows were dropped for being older than the
+    movie.
+    """
     first = float(seconds[keep][0])
     if movie_start is None:
         return keep, first, 0
     lead = timecode.difference(first % timecode.DAY, movie_start)
     length = float(seconds[keep][-1]) - first
     if lead > LONG_GAP or lead + length < 0.0:
-        warnings.append(f"The take's start and its weights are {abs(lead):.0f} s apart; they were put together at their starts.")
+        warnings.append(
+            f"The take's start and its weights are {abs(lead):.0f} s apart; "
+            "they were put together at their starts."
+        )
         return keep, first, 0
     origin = first - lead
     early = keep & (seconds < origin - 0.5 / timecode.BASE)
@@ -174,14 +195,22 @@ def _aligned(
 def _head_rotation(angles: np.ndarray, warnings: list[str]) -> np.ndarray | None:
     yaw, pitch, roll = angles[:, :3].T
     if np.abs(angles[:, :3]).max() < FLAT_ANGLE:
-        warnings.append("There is no head rotation in the recording; turn on 'Stream Head Rotation' in Live Link Face to get it.")
+        warnings.append(
+            "There is no head rotation in the recording; "
+            "turn on 'Stream Head Rotation' in Live Link Face to get it."
+        )
         return None
     if abs(float(np.median(roll))) > np.pi / 4:
-        warnings.append("The head lies on its side throughout, as when the phone was held sideways; its yaw and pitch may be swapped.")
+        warnings.append(
+            "The head lies on its side throughout, as when the phone was held sideways; "
+            "its yaw and pitch may be swapped."
+        )
     return rotation.continuous(rotation.from_angles(yaw, pitch, roll))
 
 
 def _gaze(angles: np.ndarray) -> np.ndarray | None:
-    """(T, 2, 2) radians: [left eye, right eye] x [yaw to the subject's left, pitch up], or None where all are zero."""
+    """(T, 2, 2) radians: [left eye, right eye] x [yaw to the subject's left, pitch up], or None where all
+    are zero.
+    """
     gaze = np.stack([angles[:, 3:5], angles[:, 6:8]], axis=1)
     return gaze if np.abs(gaze).max() >= FLAT_ANGLE else None

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Handles on the files of a capture, the same for a zip and for a folder. Nothing is unpacked before it is asked for."""
+"""Handles on the files of a capture, the same for a zip and for a folder. Nothing is unpacked before it is
+asked for.
+"""
 
 from __future__ import annotations
 
@@ -72,13 +74,19 @@ class Member:
             return stream.read(count)
 
     def read_bytes(self, limit: int = MAX_READ_BYTES) -> bytes:
-        """The whole content, its checksum verified; CaptureError when it is larger than `limit` bytes or damaged."""
+        """The whole content, its checksum verified; CaptureError when it is larger than `limit` bytes or
+        damaged.
+        """
         if self.size > limit:
-            raise CaptureError(f"{self.name} has {self.size} bytes; at most {limit} are expected of such a file.")
+            raise CaptureError(
+                f"{self.name} has {self.size} bytes; at most {limit} are expected of such a file."
+            )
         with self.open() as stream:
             data = stream.read(self.size + 1)
         if len(data) != self.size:
-            raise CaptureError(f"{self.name} has {len(data)} bytes where {self.size} are announced; the capture is damaged.")
+            raise CaptureError(
+                f"{self.name} has {len(data)} bytes where {self.size} are announced; the capture is damaged."
+            )
         return data
 
     def extract_to(self, folder: Path | str, name: str | None = None) -> Path:
@@ -91,7 +99,7 @@ class Member:
         target = folder / (name or self.basename)
         beside = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            with self.open() as source, open(beside, "wb") as sink:
+            with self.open() as source, beside.open("wb") as sink:
                 _copy(source, sink, self)
             beside.replace(target)
         finally:
@@ -135,8 +143,8 @@ def _copy(source: MemberStream, sink: IO[bytes], member: Member) -> None:
         raise CaptureError(f"{member.name} is not as long as announced; the capture is damaged.")
 
 
-# zipfile raises RuntimeError for encrypted members, NotImplementedError for unknown compressions, ValueError and
-# OverflowError for absurd offsets, and the decoders their own kinds.
+# zipfile raises RuntimeError for encrypted members, NotImplementedError for unknown compressions, ValueError
+# and OverflowError for absurd offsets, and the decoders their own kinds.
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -151,7 +159,9 @@ _DAMAGE = (
 
 def _unreadable(member: Member, problem: BaseException) -> CaptureError:
     where = member.name if member.entry is None else f"{member.name} in {member.file.name}"
-    return CaptureError(f"{where} cannot be read: {reason(problem)}.", "Copy the capture again from its source.")
+    return CaptureError(
+        f"{where} cannot be read: {reason(problem)}.", "Copy the capture again from its source."
+    )
 
 
 def reason(problem: BaseException) -> str:
@@ -165,4 +175,4 @@ def _open_regular(path: Path) -> IO[bytes]:
     """Open a plain file; a pipe or a device would block or never end, so only regular files are read."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(0, "it is not a regular file")
-    return open(path, "rb")
+    return path.open("rb")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which names a capture's members may have: the same rules on every system, so that a capture is good everywhere."""
+"""Which names a capture's members may have: the same rules on every system, so that a capture is good
+everywhere.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,18 @@ from pathlib import Path
 
 from ..errors import CaptureError
 
-_DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {f"{p}{n}" for p in ("com", "lpt") for n in "123456789¹²³"}
+_DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
+    f"{p}{n}" for p in ("com", "lpt") for n in "123456789¹²³"
+}
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", ".git", "@eadir"}
 
 
 def is_junk(name: str) -> bool:
-    """Whether the member is something an operating system left behind (`__MACOSX`, `.DS_Store`, `._photo.jpg`)."""
+    """Whether the member is something an operating system left behind (`__MACOSX`, `.DS_Store`,
+    `._photo.jpg`).
+    """
     return any(part.lower() in _JUNK or part.startswith("._") for part in name.split("/"))
 
 
@@ -39,4 +45,6 @@ def safe_name(raw: str, archive: Path) -> str:
 
 
 def _refused(archive: Path, what: str) -> CaptureError:
-    return CaptureError(f"{archive.name} was not opened: it holds {what}.", "Ask its sender for a clean archive.")
+    return CaptureError(
+        f"{archive.name} was not opened: it holds {what}.", "Ask its sender for a clean archive."
+    )

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +12,16 @@ from ..errors import CaptureError
 from .capture import Capture
 from .container import list_members
 from .member import Member, reason
+from .naming import (
+    SUFFIX_KINDS,
+    calibration_rank,
+    capture_name,
+    natural_key,
+    sequences,
+    spread,
+    take_stem,
+    words_for,
+)
 from .sniff import IMAGES, MOVIES, kind_of
 from .take import take_facts
 
@@ -22,25 +29,23 @@ MINIMUM_FRAMES = 12
 """Numbered pictures in one row that count as a sequence; fewer are photos."""
 _SAMPLE = 64
 """Pictures of a long sequence that are looked into; the others are what their extension says."""
-_SUFFIX_KINDS = {
-    ".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", ".heic": "heic", ".heif": "heic", ".tif": "tiff",
-    ".tiff": "tiff", ".bmp": "bmp", ".exr": "exr", ".gif": "gif", ".mov": "mp4", ".mp4": "mp4", ".m4v": "mp4",
-    ".mkv": "mkv", ".webm": "mkv", ".avi": "avi", ".mpg": "mpeg", ".obj": "obj",
-}  # fmt: skip
+_ARCHIVE_SUFFIXES = (".zip", ".rar", ".7z", ".gz", ".tgz", ".tar")
 _META_HUMAN = (".mhaical", ".cptake")
 _NEEDS = "A capture is a Leap archive, a Live Link Face take or CSV, a movie, photos or a folder of frames."
 
 
 def open_capture(path: Path | str) -> Capture:
-    """Open a capture: a file, a folder or a zip, told by its content. Only headers are read and nothing is written.
+    """Open a capture: a file, a folder or a zip, told by its content. Only headers are read and nothing is
+    written.
 
     CaptureError when it is missing, hostile, damaged or holds nothing that can be used.
     """
-    path = Path(os.path.abspath(Path(path).expanduser()))
     try:
+        path = Path(path).expanduser().absolute()
+        path = path if path.name not in ("", "..") else path.resolve()
         if not path.exists():
             raise CaptureError(f"{path.name or path} does not exist.", "Check the path.")
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RuntimeError) as problem:
         raise CaptureError(f"The path cannot be used: {reason(problem)}.", "Check the path.") from problem
     members, warnings = list_members(path)
     return _Sorter(path, members, warnings).capture()
@@ -58,7 +63,9 @@ class _Sorter:
     def capture(self) -> Capture:
         """The capture, of the first kind that fits."""
         if any(member.name == "avatar.json" for member in self.members):
-            raise CaptureError(f"{self.path.name} is a finished avatar, not a capture.", "Open it as an avatar instead.")
+            raise CaptureError(
+                f"{self.path.name} is a finished avatar, not a capture.", "Open it as an avatar instead."
+            )
         self._look_into_members()
         self.facts = take_facts(self.members, self.warnings)
         for attempt in (self._leap, self._live_link, self._video, self._pictures):
@@ -68,10 +75,10 @@ class _Sorter:
         raise self._nothing_usable()
 
     def _look_into_members(self) -> None:
-        pictures = [m for m in self.members if _SUFFIX_KINDS.get(m.suffix) in IMAGES]
-        trusted = set(pictures) - set(_spread(pictures, _SAMPLE))
+        pictures = [m for m in self.members if SUFFIX_KINDS.get(m.suffix) in IMAGES]
+        trusted = set(pictures) - set(spread(pictures, _SAMPLE))
         for member in self.members:
-            self.kinds[member] = _SUFFIX_KINDS[member.suffix] if member in trusted else self._kind(member)
+            self.kinds[member] = SUFFIX_KINDS[member.suffix] if member in trusted else self._kind(member)
 
     def _kind(self, member: Member) -> str:
         try:
@@ -81,9 +88,11 @@ class _Sorter:
                 raise
             self.warnings.append(f"{problem.message} It was left out.")
             return "damaged"
-        expected = _SUFFIX_KINDS.get(member.suffix)
+        expected = SUFFIX_KINDS.get(member.suffix)
         if expected and kind != expected and not {kind, expected} <= MOVIES:
-            self.warnings.append(f"{member.name} is {_a(kind)}, not {_a(expected)} as its name says.")
+            self.warnings.append(
+                f"{member.name} is {words_for(kind)}, not {words_for(expected)} as its name says."
+            )
         return kind
 
     def _of(self, *kinds: str) -> list[Member]:
@@ -91,14 +100,20 @@ class _Sorter:
 
     def _leap(self) -> Capture | None:
         """A Leap archive: an ARKit mesh or data.bin beside a photo or a movie of the known names."""
-        meshes = sorted((m for m in self._of("obj") if m.stem.lower().startswith("facegeometry")), key=_natural)
+        meshes = sorted(
+            (m for m in self._of("obj") if m.stem.lower().startswith("facegeometry")), key=natural_key
+        )
         opaque = [m for m in self.members if m.basename.lower() in ("data.bin", "data.txt")]
-        photos = [m for m in self._of(*IMAGES) if m.basename.lower() in ("photo.jpg", "1.jpg", "photo.png", "photo.heic")]
+        photos = [
+            m
+            for m in self._of(*IMAGES)
+            if m.basename.lower() in ("photo.jpg", "1.jpg", "photo.png", "photo.heic")
+        ]
         movie = next((m for m in self._of(*MOVIES) if m.stem.lower() == "arvideo"), None)
         opaque = [m for m in opaque if self.kinds[m] not in ("weights", "empty", "damaged")]
         if not (meshes or movie or (opaque and photos)):
             return None
-        photos.sort(key=lambda m: (not m.stem.lower() == "photo", m.name.count("/"), m.name))
+        photos.sort(key=lambda m: (m.stem.lower() != "photo", m.name.count("/"), m.name))
         others = [m for m in self._of(*MOVIES) if m.stem.lower() != "textures"]
         return self._made(
             "leap",
@@ -112,21 +127,27 @@ class _Sorter:
     def _live_link(self) -> Capture | None:
         """A Live Link Face take: a table of weights, or the files that only this app writes."""
         table = self._table()
-        meta_human = any(m.suffix in _META_HUMAN or m.basename.lower() == "depth_data.bin" for m in self.members)
+        meta_human = any(
+            m.suffix in _META_HUMAN or m.basename.lower() == "depth_data.bin" for m in self.members
+        )
         is_take = "slate" in self.facts or "startTimecode" in self.facts
         movies = self._of(*MOVIES)
         if table is None and not meta_human and not is_take:
             return None
         if table is None and not movies:
-            why = "a MetaHuman Animator take, which has depth data instead of ARKit weights" if meta_human else "a take"
+            why = (
+                "a MetaHuman Animator take, which has depth data instead of ARKit weights"
+                if meta_human
+                else "a take"
+            )
             raise CaptureError(
                 f"{self.path.name} is {why}, and without its movie there is nothing to use.",
                 "Add the take's movie, or record in the 'Live Link (ARKit)' mode of the app.",
             )
         if table is None and meta_human:
             self.warnings.append(
-                "This is a MetaHuman Animator take: it has depth data instead of ARKit weights, so the face must be "
-                "tracked from its movie."
+                "This is a MetaHuman Animator take: it has depth data instead of ARKit weights, "
+                "so the face must be tracked from its movie."
             )
         if table is not None and len(self.members) == 1 and self.members[0].entry is None:
             self._add_take_of(table)
@@ -141,8 +162,10 @@ class _Sorter:
         )
 
     def _add_take_of(self, table: Member) -> None:
-        """For a CSV chosen alone inside its take folder: the movie of the same name, and take.json, beside it."""
-        folder, stem = table.file.parent, _take_stem(table)
+        """For a CSV chosen alone inside its take folder: the movie of the same name, and take.json, beside
+        it.
+        """
+        folder, stem = table.file.parent, take_stem(table)
         for suffix in (".mov", ".mp4", ".MOV", ".MP4"):
             path = folder / (stem + suffix)
             if path.is_file() and not path.is_symlink():
@@ -166,20 +189,20 @@ class _Sorter:
         usable = [m for m in tables if not m.stem.lower().endswith("_neutral")]
         if not usable:
             return tables[0] if len(tables) == 1 and len(self.members) == 1 else None
-        usable.sort(key=lambda m: (_calibration_rank(m), -m.size, m.name))
+        usable.sort(key=lambda m: (calibration_rank(m), -m.size, m.name))
         chosen = usable[0]
-        rivals = [m for m in usable[1:] if _calibration_rank(m) == _calibration_rank(chosen)]
+        rivals = [m for m in usable[1:] if calibration_rank(m) == calibration_rank(chosen)]
         if rivals:
             self.warnings.append(
-                f"There are {len(rivals) + 1} recordings of weights; {chosen.name} is used because it is the longest. "
-                "Open another one by itself to use it."
+                f"There are {len(rivals) + 1} recordings of weights; {chosen.name} is used "
+                "because it is the longest. Open another one by itself to use it."
             )
         return chosen
 
     def _movie_of(self, table: Member | None, movies: list[Member]) -> Member | None:
         """The movie that is named like the table, else the largest."""
         if table is not None:
-            same = [m for m in movies if m.stem.lower() == _take_stem(table).lower()]
+            same = [m for m in movies if m.stem.lower() == take_stem(table).lower()]
             if same:
                 return same[0]
         return self._largest(movies, "movies")
@@ -195,12 +218,15 @@ class _Sorter:
         pictures = self._of(*IMAGES)
         if not pictures:
             return None
-        sequences = _sequences(pictures)
-        longest = max(sequences, key=len)
+        groups = sequences(pictures)
+        longest = max(groups, key=len)
         if len(longest) < MINIMUM_FRAMES:
-            return self._made("photos", photos=tuple(sorted(pictures, key=_natural)))
+            return self._made("photos", photos=tuple(sorted(pictures, key=natural_key)))
         if len(longest) < len(pictures):
-            self.warnings.append(f"{len(pictures) - len(longest)} pictures are not part of the numbered sequence and were left out.")
+            self.warnings.append(
+                f"{len(pictures) - len(longest)} pictures are not part of the numbered sequence "
+                "and were left out."
+            )
         return self._made("frames", photos=tuple(longest))
 
     def _largest(self, movies: list[Member], what: str) -> Member | None:
@@ -208,17 +234,21 @@ class _Sorter:
             return None
         chosen = max(movies, key=lambda m: (m.size, m.name))
         if len(movies) > 1:
-            self.warnings.append(f"There are {len(movies)} {what}; {chosen.name} is used because it is the largest.")
+            self.warnings.append(
+                f"There are {len(movies)} {what}; {chosen.name} is used because it is the largest."
+            )
         return chosen
 
     def _made(self, kind: str, **roles: Any) -> Capture:
-        archives = [m.name for m in self._of("zip", "archive")]
+        archives = [m.name for m in self._of("zip", "archive") if m.suffix in _ARCHIVE_SUFFIXES]
         if archives:
-            self.warnings.append(f"{archives[0]} is an archive inside the capture and was not opened; unpack it to use it.")
+            self.warnings.append(
+                f"{archives[0]} is an archive inside the capture and was not opened; unpack it to use it."
+            )
         return Capture(
             kind=kind,
             path=self.path,
-            name=_name(self.path),
+            name=capture_name(self.path),
             members=tuple(self.members),
             metadata=MappingProxyType(dict(self.facts)),
             warnings=tuple(self.warnings),
@@ -228,61 +258,10 @@ class _Sorter:
     def _nothing_usable(self) -> CaptureError:
         name = self.path.name
         if len(self.members) == 1:
-            what = _a(self.kinds[self.members[0]])
+            what = words_for(self.kinds[self.members[0]])
             if self.kinds[self.members[0]] == "zip":
-                return CaptureError(f"{name} holds only another archive.", "Unpack it and choose what is inside.")
+                return CaptureError(
+                    f"{name} holds only another archive.", "Unpack it and choose what is inside."
+                )
             return CaptureError(f"{name} is {what}, not a capture.", _NEEDS)
         return CaptureError(f"{name} holds no movie, no photo, no face mesh and no recorded weights.", _NEEDS)
-
-
-_WORDS = {
-    "jpeg": "a JPEG picture", "png": "a PNG picture", "webp": "a WebP picture", "heic": "a HEIC picture", "tiff":
-    "a TIFF picture", "bmp": "a BMP picture", "gif": "a GIF picture", "exr": "an EXR picture", "mp4": "a movie",
-    "mkv": "a movie", "avi": "a movie", "mpeg": "a movie", "zip": "an archive", "archive": "an archive", "weights":
-    "a table of weights", "obj": "an OBJ mesh", "json": "JSON", "text": "text", "empty": "empty", "damaged": "damaged",
-    "binary": "data of unknown form", "model": "a 3D model", "sound": "sound", "document": "a document",
-}  # fmt: skip
-
-
-def _a(kind: str) -> str:
-    return _WORDS.get(kind, kind)
-
-
-def _natural(member: Member) -> list[tuple[int, int, str]]:
-    """A sort key that puts frame9 before frame10."""
-    return [(0, int(p[:18]), "") if p.isdigit() else (1, 0, p) for p in re.findall(r"[0-9]+|[^0-9]+", member.name.lower())]
-
-
-def _calibration_rank(member: Member) -> int:
-    stem = member.stem.lower()
-    return 0 if stem.endswith("_cal") else 2 if stem.endswith("_raw") else 1
-
-
-def _take_stem(table: Member) -> str:
-    return re.sub(r"_(cal|raw|neutral)$", "", table.stem, flags=re.IGNORECASE)
-
-
-def _spread(items: Sequence[Member], count: int) -> list[Member]:
-    """At most `count` of the items, evenly spread, the first and the last among them."""
-    if len(items) <= count:
-        return list(items)
-    return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
-
-
-def _sequences(pictures: list[Member]) -> list[list[Member]]:
-    """Pictures grouped by their names without the last number, each group in the order of that number."""
-    groups: dict[tuple[str, str], list[tuple[int, Member]]] = {}
-    singles: list[list[Member]] = []
-    for member in pictures:
-        match = re.match(r"^(.*?)(\d{1,18})$", member.name[: len(member.name) - len(member.suffix)])
-        if match:
-            groups.setdefault((match.group(1), member.suffix), []).append((int(match.group(2)), member))
-        else:
-            singles.append([member])
-    return [[m for _n, m in sorted(group, key=lambda pair: (pair[0], pair[1].name))] for group in groups.values()] + singles
-
-
-def _name(path: Path) -> str:
-    """A name from the file name, without extension and without characters that file systems refuse."""
-    stem = path.name if path.is_dir() else re.sub(r"\.[A-Za-z0-9]{1,5}$", "", path.name)
-    return re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", stem).strip(" .")[:80] or "capture"

@@ -12,8 +12,8 @@ from .take import movie_start
 def read_recording(capture: Capture) -> Reading | None:
     """The capture's weights with everything met while reading them, or None where it has none.
 
-    Time 0 is the first picture of the movie where take.json or the frame log says when that was, else the first row.
-    CaptureError says which line and column cannot be used.
+    Time 0 is the first picture of the movie where take.json or the frame log says when that was, else the
+    first row. CaptureError says which line and column cannot be used.
     """
     if capture.weights_csv is None:
         return None
@@ -22,7 +22,9 @@ def read_recording(capture: Capture) -> Reading | None:
 
 
 def read_performance(capture: Capture, warnings: list[str] | None = None) -> Performance | None:
-    """The capture's recorded weights, head rotation and gaze, or None where it has none; warnings go to `warnings`."""
+    """The capture's recorded weights, head rotation and gaze, or None where it has none; warnings go to
+    `warnings`.
+    """
     reading = read_recording(capture)
     if reading is None:
         return None

@@ -16,9 +16,10 @@ MINIMUM_SHAPES = 10
 
 _MAGIC = (
     (b"\xff\xd8\xff", "jpeg"), (b"\x89PNG\r\n\x1a\n", "png"), (b"II*\x00", "tiff"), (b"MM\x00*", "tiff"),
-    (b"GIF8", "gif"), (b"v/1\x01", "exr"), (b"\x1aE\xdf\xa3", "mkv"), (b"PK\x03\x04", "zip"), (b"PK\x05\x06", "zip"),
-    (b"Rar!", "archive"), (b"7z\xbc\xaf\x27\x1c", "archive"), (b"\x1f\x8b", "archive"), (b"\x00\x00\x01\xba", "mpeg"),
-    (b"\x00\x00\x01\xb3", "mpeg"), (b"glTF", "model"), (b"Kaydara FBX", "model"), (b"%PDF", "document"),
+    (b"GIF8", "gif"), (b"v/1\x01", "exr"), (b"\x1aE\xdf\xa3", "mkv"), (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"), (b"Rar!", "archive"), (b"7z\xbc\xaf\x27\x1c", "archive"),
+    (b"\x1f\x8b", "archive"),    (b"\x00\x00\x01\xba", "mpeg"), (b"\x00\x00\x01\xb3", "mpeg"), (b"glTF", "model"),
+    (b"Kaydara FBX", "model"), (b"%PDF", "document"),
 )  # fmt: skip
 _STILL_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif"}
 _OLD_MOVIE_BOXES = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
@@ -31,7 +32,9 @@ def kind_of(member: Member) -> str:
 
 
 def kind_of_bytes(head: bytes) -> str:
-    """`jpeg`, `png`, ..., `mp4`, `zip`, `weights` (a Live Link table), `obj`, `json`, `text`, `empty` or `binary`."""
+    """`jpeg`, `png`, ..., `mp4`, `zip`, `weights` (a Live Link table), `obj`, `json`, `text`, `empty` or
+    `binary`.
+    """
     if not head:
         return "empty"
     for magic, kind in _MAGIC:
@@ -75,7 +78,9 @@ def delimiter_of(line: str) -> str:
 
 
 def encoding_of(head: bytes) -> str:
-    """The text encoding that the first bytes speak for: by their mark, or by the zeros of plain letters in UTF-16."""
+    """The text encoding that the first bytes speak for: by their mark, or by the zeros of plain letters in
+    UTF-16.
+    """
     if head.startswith(b"\xef\xbb\xbf"):
         return "utf-8-sig"
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -89,7 +94,9 @@ def encoding_of(head: bytes) -> str:
 
 
 def decoded(head: bytes) -> str | None:
-    """The bytes as text (a cut last letter is dropped; what is not Unicode is read as Latin-1), or None for binary."""
+    """The bytes as text (a cut last letter is dropped; what is not Unicode is read as Latin-1), or None for
+    binary.
+    """
     encoding = encoding_of(head)
     if encoding in ("utf-8", "utf-8-sig"):
         if b"\0" in head or sum(head.count(code) for code in _CONTROLS) > len(head) // 50:

@@ -38,8 +38,8 @@ class Table:
 def read_table(member: Member) -> Table:
     """Read a CSV whose first column is a time code and whose other columns are numbers.
 
-    Comma, semicolon (with decimal commas) or tab; UTF-8, UTF-16 or Latin-1; any line ends. A cell that is not a number
-    raises CaptureError with its line and column.
+    Comma, semicolon (with decimal commas) or tab; UTF-8, UTF-16 or Latin-1; any line ends. A cell that is
+    not a number raises CaptureError with its line and column.
     """
     if member.size > MAX_CSV_BYTES:
         raise CaptureError(f"{member.name} has {member.size} bytes, more than any recording of weights.")
@@ -47,7 +47,8 @@ def read_table(member: Member) -> Table:
     first = next(lines, [])
     if not first or not is_weight_header(first[0]):
         raise CaptureError(
-            f"{member.name} has no header with ARKit names in its first line.", "Use the CSV as Live Link Face wrote it."
+            f"{member.name} has no header with ARKit names in its first line.",
+            "Use the CSV as Live Link Face wrote it.",
         )
     reader = _Reader(member, first[0])
     reader.add(first[1:])
@@ -67,7 +68,10 @@ def _lines(member: Member) -> Iterator[list[str]]:
             lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
             rest = lines.pop()
             if len(rest) > MAX_LINE_BYTES:
-                raise CaptureError(f"{member.name} has a line of more than {MAX_LINE_BYTES} letters; it is no recording of weights.")
+                raise CaptureError(
+                    f"{member.name} has a line of more than {MAX_LINE_BYTES} letters; "
+                    "it is no recording of weights."
+                )
             if lines:
                 yield lines
             chunk = stream.read(_BLOCK)
@@ -86,7 +90,9 @@ class _Reader:
         while self.header and not self.header[-1]:
             self.header.pop()
         if len(self.header) > MAX_CSV_COLUMNS:
-            raise CaptureError(f"{member.name} has {len(self.header)} columns, more than any recording of weights.")
+            raise CaptureError(
+                f"{member.name} has {len(self.header)} columns, more than any recording of weights."
+            )
         if "timecode" not in self.header[0].lower() and "time" not in self.header[0].lower():
             raise CaptureError(
                 f"{member.name} does not begin with a column 'Timecode' but with {self.header[0][:40]!r}.",
@@ -102,7 +108,7 @@ class _Reader:
         """Parse a block, but hold back its last line: only the very last of the file may be incomplete."""
         numbered = [(text, self.line + 1 + i) for i, text in enumerate(lines)]
         self.line += len(lines)
-        numbered = [item for item in numbered if item[0].strip(" ,;\t\"")]
+        numbered = [item for item in numbered if item[0].strip(' ,;\t"')]
         if not numbered:
             return
         if self.pending:
@@ -121,10 +127,16 @@ class _Reader:
                 if not cut:
                     raise
         if not self.rows:
-            raise CaptureError(f"{self.member.name} has a header but no rows: nothing was recorded.", "Choose another take.")
+            raise CaptureError(
+                f"{self.member.name} has a header but no rows: nothing was recorded.", "Choose another take."
+            )
         array = np.concatenate(self.arrays)
         return Table(
-            tuple(self.header), array[:, :_TIME_PARTS], array[:, _TIME_PARTS:], np.concatenate(self.numbers), cut
+            tuple(self.header),
+            array[:, :_TIME_PARTS],
+            array[:, _TIME_PARTS:],
+            np.concatenate(self.numbers),
+            cut,
         )
 
     def _parse(self, numbered: list[tuple[str, int]]) -> None:
@@ -132,7 +144,9 @@ class _Reader:
             return
         self.rows += len(numbered)
         if self.rows > MAX_CSV_ROWS:
-            raise CaptureError(f"{self.member.name} has more than {MAX_CSV_ROWS} rows, over nine hours at 60 frames/s.")
+            raise CaptureError(
+                f"{self.member.name} has more than {MAX_CSV_ROWS} rows, over nine hours at 60 frames/s."
+            )
         width = len(self.header) + _TIME_PARTS - 1
         try:
             array = np.loadtxt(
@@ -141,7 +155,9 @@ class _Reader:
             )  # fmt: skip
         except (ValueError, OverflowError):
             self._explain(numbered)
-            raise CaptureError(f"{self.member.name} has rows that are not numbers.", "Use the CSV as it was recorded.") from None
+            raise CaptureError(
+                f"{self.member.name} has rows that are not numbers.", "Use the CSV as it was recorded."
+            ) from None
         if array.shape != (len(numbered), width):
             self._explain(numbered)
         self.arrays.append(array)
@@ -164,7 +180,10 @@ class _Reader:
                 raise self._wrong(line, f"{timecode[:24]!r} is not a time code of the form HH:MM:SS:FF.mmm")
             cells = self._plain(text).split(",")
             if len(cells) < width:
-                raise self._wrong(line, f"it has {len(cells) - _TIME_PARTS + 1} cells where the header has {len(self.header)}")
+                raise self._wrong(
+                    line,
+                    f"it has {len(cells) - _TIME_PARTS + 1} cells where the header has {len(self.header)}",
+                )
             for column, cell in enumerate(cells[_TIME_PARTS:width], start=1):
                 if not _is_number(cell):
                     shown = repr(cell.strip()[:24]) if cell.strip() else "an empty cell"

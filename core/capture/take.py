@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facts beside a Live Link Face recording: take.json, the metadata of its movie and sound, and the frame log."""
+"""Facts beside a Live Link Face recording: take.json, the metadata of its movie and sound, and the frame
+log.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,19 @@ def read_json(member: Member) -> Any:
     try:
         return json.loads((text or "").lstrip("\ufeff"))
     except (ValueError, RecursionError) as problem:
-        raise CaptureError(f"{member.name} is not readable JSON.", "Copy the take again from the phone.") from problem
+        raise CaptureError(
+            f"{member.name} is not readable JSON.", "Copy the take again from the phone."
+        ) from problem
 
 
 def take_facts(members: list[Member], warnings: list[str]) -> dict[str, Any]:
     """Plain facts of a take by name, from the files that have them; unreadable ones give a warning."""
     facts: dict[str, Any] = {}
-    for basename, prefix in (("take.json", ""), ("video_metadata.json", "video."), ("audio_metadata.json", "audio.")):
+    for basename, prefix in (
+        ("take.json", ""),
+        ("video_metadata.json", "video."),
+        ("audio_metadata.json", "audio."),
+    ):
         member = _named(members, basename)
         if member is None:
             continue

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Time codes of the Live Link Face app: `HH:MM:SS:FF.mmm`, FF counting sixtieths whatever the frame rate.
 
-Measured on real takes (formats-capture 4.2): 30 frames/s recordings advance FF by two, and .mmm is a thousandth of FF.
+Measured on real takes (formats-capture 4.2): 30 frames/s recordings advance FF by two, and .mmm is a
+thousandth of FF.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def seconds_of(fields: np.ndarray, base: float = BASE) -> np.ndarray:
 def frame_base(fields: np.ndarray) -> float:
     """Frames per second that FF counts: 60, as the app does, unless the whole take speaks for 24, 25 or 30.
 
-    Tables made by other tools count in their own rate. Over three seconds or more a count of sixtieths passes 30, so a
-    count that never does is of another base.
+    Tables made by other tools count in their own rate. Over three seconds or more a count of sixtieths
+    passes 30, so a count that never does is of another base.
     """
     frames = np.floor(fields[:, 3])
     seconds = fields[:, :3] @ np.array([3600.0, 60.0, 1.0])
