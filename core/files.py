@@ -69,32 +69,27 @@ def _flush(path: Path) -> None:
 def atomic_folder(target: Path) -> Iterator[Path]:
     """A folder beside `target` to fill; takes its place on success, removed on any failure.
 
-    An older folder at `target` is moved aside for the swap and comes back if the swap fails.
+    An older folder at `target` is moved aside for the swap and comes back if the swap fails or is
+    interrupted.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = _sibling(target)
+    aside = beside.with_suffix(".old")
     try:
         beside.mkdir()
         yield beside
-        _swap_folder(beside, target)
+        if target.exists():
+            target.replace(aside)
+        beside.replace(target)
     except BaseException:
+        if aside.exists() and not target.exists():
+            aside.replace(target)
         shutil.rmtree(beside, ignore_errors=True)
         raise
-
-
-def _swap_folder(new: Path, target: Path) -> None:
-    if not target.exists():
-        os.replace(new, target)
-        return
-    aside = new.with_suffix(".old")
-    os.replace(target, aside)
-    try:
-        os.replace(new, target)
-    except BaseException:
-        os.replace(aside, target)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+    finally:
+        if target.exists():
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_json(path: Path, value: Any) -> None:

