@@ -13,7 +13,7 @@ from .face_mesh import FaceMesh, read_face_mesh
 from .images import ImageFacts, image_facts
 from .inspection import inspect
 from .media import MediaFacts, media_facts
-from .member import Member
+from .member import Member, extract_all
 from .opaque import OpaqueFacts, describe_opaque
 from .opening import open_capture
 from .quality import Quality, measure
@@ -31,6 +31,7 @@ __all__ = [
     "Part",
     "Quality",
     "describe_opaque",
+    "extract_all",
     "image_facts",
     "inspect",
     "measure",

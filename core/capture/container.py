@@ -170,9 +170,8 @@ def _check_directory_size(path: Path) -> None:
             "Copy or export it again.",
         )
     (length,) = struct.unpack_from("<I", tail, at + 12)
-    wide = tail.rfind(b"PK\x06\x06", 0, at)
-    if wide >= 0 and len(tail) >= wide + 48:
-        length = max(length if length != 0xFFFFFFFF else 0, struct.unpack_from("<Q", tail, wide + 40)[0])
+    if at >= 76 and tail[at - 20 : at - 16] == b"PK\x06\x07":  # a zip of more than 4 GB or 65535 files
+        length = struct.unpack_from("<Q", tail, at - 76 + 40)[0]
     if length > min(size, MAX_DIRECTORY_BYTES):
         raise CaptureError(f"{path.name} was not opened: its table of contents announces {length} bytes.")
 

@@ -90,6 +90,11 @@ def _by_tables(member: Member) -> MediaFacts:
     video, sound = tables.first("vide"), tables.first("soun")
     if video is None:
         raise CaptureError(f"The movie {member.name} has no pictures.", "Choose the recording of the face.")
+    if not video.count:
+        raise CaptureError(
+            f"The movie {member.name} keeps its pictures in fragments, which needs the 'av' library.",
+            "Set up the worker environment, or export the movie again.",
+        )
     return MediaFacts(
         duration=video.sample_seconds or video.duration or tables.duration,
         fps=video.count / video.sample_seconds if video.sample_seconds else 0.0,
@@ -112,14 +117,14 @@ def _by_av(member: Member) -> MediaFacts:
     try:
         with (
             member.open() as stream,
-            av.open(str(member.path) if member.path else stream, metadata_errors="ignore") as movie,
+            av.open(str(member.path or "") or stream, metadata_errors="ignore") as movie,
         ):
             if not movie.streams.video:
                 raise CaptureError(
                     f"The movie {member.name} has no pictures.", "Choose the recording of the face."
                 )
             return _facts_of(movie)
-    except (av.error.FFmpegError, OSError, ValueError) as problem:
+    except (av.error.FFmpegError, OSError, ValueError, ArithmeticError) as problem:
         raise CaptureError(
             f"The movie {member.name} cannot be read: {reason(problem)}.", "Copy it again."
         ) from problem

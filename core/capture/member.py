@@ -9,7 +9,7 @@ import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,16 +57,7 @@ class Member:
     def open(self) -> Iterator[MemberStream]:
         """A binary stream, read from the start and seekable; damage met while reading raises CaptureError."""
         with ExitStack() as stack:
-            try:
-                stream: IO[bytes]
-                if self.entry is None:
-                    stream = stack.enter_context(_open_regular(self.file))
-                else:
-                    archive = stack.enter_context(zipfile.ZipFile(self.file))
-                    stream = stack.enter_context(archive.open(self.entry))
-            except _DAMAGE as problem:
-                raise _unreadable(self, problem) from problem
-            yield MemberStream(stream, self)
+            yield MemberStream(_opened(self, stack, {}), self)
 
     def head(self, count: int) -> bytes:
         """The first `count` bytes, or fewer where the member is shorter."""
@@ -94,17 +85,67 @@ class Member:
 
         Written beside the target and renamed when complete: a damaged member leaves nothing behind.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / (name or self.basename)
-        beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            with self.open() as source, beside.open("wb") as sink:
-                _copy(source, sink, self)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
-        return target
+        with self.open() as source:
+            return _write(source, self, Path(folder) / (name or self.basename))
+
+
+def read_heads(members: Iterable[Member], count: int) -> Iterator[bytes | CaptureError]:
+    """The first `count` bytes of each member in turn, or what is wrong with it; each archive is opened only
+    once.
+    """
+    with ExitStack() as stack:
+        archives: dict[Path, zipfile.ZipFile] = {}
+        for member in members:
+            try:
+                with ExitStack() as inner:
+                    head = MemberStream(_opened(member, inner, archives, stack), member).read(count)
+            except CaptureError as problem:
+                yield problem
+            else:
+                yield head
+
+
+def extract_all(members: Iterable[Member], folder: Path | str) -> list[Path]:
+    """Copy members byte-exact into `folder` under their last names, which must differ; returns the paths in
+    order.
+
+    Each archive is opened only once. What was copied before a damaged member is removed again.
+    """
+    folder = Path(folder)
+    done: list[Path] = []
+    try:
+        with ExitStack() as stack:
+            archives: dict[Path, zipfile.ZipFile] = {}
+            for member in members:
+                target = folder / member.basename
+                if target in done:
+                    raise CaptureError(
+                        f"{member.basename} is there twice, so the files cannot lie in one folder."
+                    )
+                with ExitStack() as inner:
+                    source = MemberStream(_opened(member, inner, archives, stack), member)
+                    done.append(_write(source, member, target))
+    except BaseException:
+        for path in done:
+            path.unlink(missing_ok=True)
+        raise
+    return done
+
+
+def _opened(
+    member: Member, stack: ExitStack, archives: dict[Path, zipfile.ZipFile], keep: ExitStack | None = None
+) -> IO[bytes]:
+    """A stream on the member, closed by `stack`; its archive is taken from `archives` or opened and closed
+    by `keep`.
+    """
+    try:
+        if member.entry is None:
+            return stack.enter_context(_open_regular(member.file))
+        if member.file not in archives:
+            archives[member.file] = (keep or stack).enter_context(zipfile.ZipFile(member.file))
+        return stack.enter_context(archives[member.file].open(member.entry))
+    except _DAMAGE as problem:
+        raise _unreadable(member, problem) from problem
 
 
 class MemberStream:
@@ -130,6 +171,19 @@ class MemberStream:
     def tell(self) -> int:
         """The position in bytes."""
         return self._stream.tell()
+
+
+def _write(source: MemberStream, member: Member, target: Path) -> Path:
+    """Write beside the target and rename when complete."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as sink:
+            _copy(source, sink, member)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+    return target
 
 
 def _copy(source: MemberStream, sink: IO[bytes], member: Member) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 from ..errors import CaptureError
 from .capture import Capture
 from .container import list_members
-from .member import Member, reason
+from .limits import SNIFF_BYTES
+from .member import Member, read_heads, reason
 from .naming import (
     SUFFIX_KINDS,
     calibration_rank,
@@ -22,13 +23,15 @@ from .naming import (
     take_stem,
     words_for,
 )
-from .sniff import IMAGES, MOVIES, kind_of
+from .sniff import IMAGES, MOVIES, kind_of_bytes
 from .take import take_facts
 
 MINIMUM_FRAMES = 12
 """Numbered pictures in one row that count as a sequence; fewer are photos."""
 _SAMPLE = 64
 """Pictures of a long sequence that are looked into; the others are what their extension says."""
+_MOST_LOOKS = 2_000
+"""Files that are looked into at most; what comes after them is not used."""
 _ARCHIVE_SUFFIXES = (".zip", ".rar", ".7z", ".gz", ".tgz", ".tar")
 _META_HUMAN = (".mhaical", ".cptake")
 _NEEDS = "A capture is a Leap archive, a Live Link Face take or CSV, a movie, photos or a folder of frames."
@@ -77,17 +80,23 @@ class _Sorter:
     def _look_into_members(self) -> None:
         pictures = [m for m in self.members if SUFFIX_KINDS.get(m.suffix) in IMAGES]
         trusted = set(pictures) - set(spread(pictures, _SAMPLE))
-        for member in self.members:
-            self.kinds[member] = SUFFIX_KINDS[member.suffix] if member in trusted else self._kind(member)
+        self.kinds = {m: SUFFIX_KINDS[m.suffix] for m in trusted}
+        others = [m for m in self.members if m not in trusted]
+        self.kinds.update(dict.fromkeys(others[_MOST_LOOKS:], "binary"))
+        self._look_into(others[:_MOST_LOOKS])
 
-    def _kind(self, member: Member) -> str:
-        try:
-            kind = kind_of(member)
-        except CaptureError as problem:
-            if len(self.members) == 1:
-                raise
-            self.warnings.append(f"{problem.message} It was left out.")
-            return "damaged"
+    def _look_into(self, members: list[Member]) -> None:
+        for member, head in zip(members, read_heads(members, SNIFF_BYTES), strict=True):
+            if not isinstance(head, CaptureError):
+                self.kinds[member] = self._kind(member, kind_of_bytes(head))
+            elif len(self.members) == 1:
+                raise head
+            else:
+                self.warnings.append(f"{head.message} It was left out.")
+                self.kinds[member] = "damaged"
+
+    def _kind(self, member: Member, kind: str) -> str:
+        """The kind, with a warning where the name promises another."""
         expected = SUFFIX_KINDS.get(member.suffix)
         if expected and kind != expected and not {kind, expected} <= MOVIES:
             self.warnings.append(
@@ -170,8 +179,7 @@ class _Sorter:
             path = folder / (stem + suffix)
             if path.is_file() and not path.is_symlink():
                 movie = Member(path.name, path.stat().st_size, path)
-                self.kinds[movie] = self._kind(movie)
-                self.members.append(movie)
+                added = [movie]
                 break
         else:
             return
@@ -179,8 +187,9 @@ class _Sorter:
             path = folder / basename
             if path.is_file() and not path.is_symlink():
                 member = Member(path.name, path.stat().st_size, path)
-                self.kinds[member] = self._kind(member)
-                self.members.append(member)
+                added.append(member)
+        self.members.extend(added)
+        self._look_into(added)
         self.facts = take_facts(self.members, self.warnings)
 
     def _table(self) -> Member | None:

@@ -20,6 +20,8 @@ CLIPPED_SHARE = 0.02
 """A channel that is at its end in this share of the frames has lost movement."""
 DEAD_RANGE = 1e-3
 """A channel that moves less was not recorded or does not move."""
+TOLERANCE = 0.01
+"""How far a weight may leave 0..1 before it is named."""
 NORMAL_JITTER = 0.01
 """Noise of a weight, as a standard deviation, that can be seen on a face at rest."""
 
@@ -80,7 +82,7 @@ def measure(reading: Reading, movie: MediaFacts | None = None) -> Quality:
     moving = np.ptp(values, axis=0) >= DEAD_RANGE
     clipped = (values >= 1.0 - 1e-6).mean(axis=0)
     beyond = np.where(
-        values.max(axis=0) > 1.0 + 1e-4, values.max(axis=0), np.minimum(values.min(axis=0), 0.0)
+        values.max(axis=0) > 1.0 + TOLERANCE, values.max(axis=0), np.minimum(values.min(axis=0), 0.0)
     )
     noise = jitter(values)
     return Quality(
@@ -95,7 +97,7 @@ def measure(reading: Reading, movie: MediaFacts | None = None) -> Quality:
         gaze=performance.gaze is not None,
         clipped={name: float(clipped[i]) for i, name in enumerate(ARKIT_NAMES) if clipped[i] > CLIPPED_SHARE},
         out_of_range={
-            name: float(beyond[i]) for i, name in enumerate(ARKIT_NAMES) if not -1e-4 <= beyond[i] <= 0.0
+            name: float(beyond[i]) for i, name in enumerate(ARKIT_NAMES) if not -TOLERANCE <= beyond[i] <= 0.0
         },
         dead=tuple(name for i, name in enumerate(ARKIT_NAMES) if not moving[i]),
         jitter={name: float(noise[i]) for i, name in enumerate(ARKIT_NAMES)},

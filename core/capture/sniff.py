@@ -6,8 +6,6 @@ from __future__ import annotations
 import re
 
 from ..arkit import canonical_name
-from .limits import SNIFF_BYTES
-from .member import Member
 
 IMAGES = frozenset({"jpeg", "png", "webp", "heic", "tiff", "bmp", "gif", "exr"})
 MOVIES = frozenset({"mp4", "mkv", "avi", "mpeg"})
@@ -18,17 +16,12 @@ _MAGIC = (
     (b"\xff\xd8\xff", "jpeg"), (b"\x89PNG\r\n\x1a\n", "png"), (b"II*\x00", "tiff"), (b"MM\x00*", "tiff"),
     (b"GIF8", "gif"), (b"v/1\x01", "exr"), (b"\x1aE\xdf\xa3", "mkv"), (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"), (b"Rar!", "archive"), (b"7z\xbc\xaf\x27\x1c", "archive"),
-    (b"\x1f\x8b", "archive"),    (b"\x00\x00\x01\xba", "mpeg"), (b"\x00\x00\x01\xb3", "mpeg"), (b"glTF", "model"),
-    (b"Kaydara FBX", "model"), (b"%PDF", "document"),
+    (b"\x1f\x8b", "archive"), (b"\x00\x00\x01\xba", "mpeg"), (b"\x00\x00\x01\xb3", "mpeg"),
+    (b"glTF", "model"), (b"Kaydara FBX", "model"), (b"%PDF", "document"),
 )  # fmt: skip
 _STILL_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif"}
 _OLD_MOVIE_BOXES = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
 _OBJ_LINE = re.compile(r"^(v|vn|vt|f|o|g|mtllib|usemtl|s)\s+\S", re.MULTILINE)
-
-
-def kind_of(member: Member) -> str:
-    """One word for the member's content, from its first bytes: see `kind_of_bytes`."""
-    return kind_of_bytes(member.head(SNIFF_BYTES))
 
 
 def kind_of_bytes(head: bytes) -> str:

@@ -65,8 +65,10 @@ def _lines(member: Member) -> Iterator[list[str]]:
         rest = ""
         while chunk:
             text = rest + decoder.decode(chunk)
+            half = "\r" if text.endswith("\r") else ""  # its \n may come with the next block
+            text = text[: len(text) - len(half)]
             lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-            rest = lines.pop()
+            rest = lines.pop() + half
             if len(rest) > MAX_LINE_BYTES:
                 raise CaptureError(
                     f"{member.name} has a line of more than {MAX_LINE_BYTES} letters; "
@@ -77,7 +79,7 @@ def _lines(member: Member) -> Iterator[list[str]]:
             chunk = stream.read(_BLOCK)
         rest += decoder.decode(b"", final=True)
         if rest:
-            yield [rest]
+            yield rest.rstrip("\r").split("\n")
 
 
 class _Reader:
