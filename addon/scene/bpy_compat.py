@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs between Blender 4.5, 5.0 and 5.2, in one place, and F-Curves written in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import bpy
+import numpy as np
+
+EEVEE = "BLENDER_EEVEE" if bpy.app.version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
+"""The engine's identifier in this version."""
+
+
+def _enum_value(owner: str, prop: str, item: str) -> int:
+    return getattr(bpy.types, owner).bl_rna.properties[prop].enum_items[item].value
+
+
+def use_nodes(owner: Any) -> None:
+    """Turn nodes on where they can be off; from 5.0 they always are on, and the switch warns."""
+    if bpy.app.version < (5, 0, 0):
+        owner.use_nodes = True
+
+
+def channelbag(action: bpy.types.Action, owner: Any) -> tuple[Any, Any]:
+    """(slot, channelbag) of `action` for a datablock, made where they are missing.
+
+    The slot is the one the datablock uses already, else the first of its kind, else a new one.
+    """
+    data = owner.animation_data
+    slot = data.action_slot if data is not None and data.action == action else None
+    if slot is None:
+        slot = next((s for s in action.slots if s.target_id_type == owner.id_type), None)
+    if slot is None:
+        slot = action.slots.new(id_type=owner.id_type, name=owner.name)
+    layer = action.layers[0] if len(action.layers) else action.layers.new("Layer")
+    strip = layer.strips[0] if len(layer.strips) else layer.strips.new(type="KEYFRAME")
+    return slot, strip.channelbag(slot, ensure=True)
+
+
+def assign_action(owner: Any, action: bpy.types.Action, slot: Any) -> None:
+    """Make `owner` play this slot of the action."""
+    data = owner.animation_data or owner.animation_data_create()
+    data.action = action
+    data.action_slot = slot
+
+
+def write_fcurve(bag: Any, path: str, index: int, frames: np.ndarray, values: np.ndarray) -> None:
+    """Replace the keys of one F-Curve by linear ones: frames and values (n,). Other F-Curves stay."""
+    curve = bag.fcurves.find(path, index=index) or bag.fcurves.new(path, index=index)
+    points, count = curve.keyframe_points, len(frames)
+    if len(points) != count:
+        points.clear()
+        points.add(count)
+    pairs = np.empty(2 * count, np.float32)
+    pairs[0::2], pairs[1::2] = frames, values
+    points.foreach_set("co", pairs)
+    points.foreach_set("interpolation", np.full(count, _LINEAR, np.int32))
+    for side in ("handle_left_type", "handle_right_type"):
+        points.foreach_set(side, np.full(count, _AUTO, np.int32))
+    curve.update()
+
+
+def remove_fcurves(bag: Any, paths: Iterable[str]) -> None:
+    """Take away the F-Curves with these data paths."""
+    unwanted = set(paths)
+    for curve in [curve for curve in bag.fcurves if curve.data_path in unwanted]:
+        bag.fcurves.remove(curve)
+
+
+def set_movie_format(settings: Any) -> None:
+    """Make image settings write a movie; 5.0 asks for the kind of media first."""
+    if hasattr(settings, "media_type"):
+        settings.media_type = "VIDEO"
+    settings.file_format = "FFMPEG"
+
+
+def set_png_format(settings: Any, depth: str = "8") -> None:
+    """Make image settings write RGB PNG files of this depth."""
+    if hasattr(settings, "media_type"):
+        settings.media_type = "IMAGE"
+    settings.file_format = "PNG"
+    settings.color_mode = "RGB"
+    settings.color_depth = depth
+    settings.compression = 15
+
+
+_LINEAR = _enum_value("Keyframe", "interpolation", "LINEAR")
+_AUTO = _enum_value("Keyframe", "handle_left_type", "AUTO_CLAMPED")
