@@ -244,8 +244,6 @@ def test_noise_is_calmed_and_motion_kept_without_lag(smooth):
     noisy = np.repeat((clean + rng.normal(size=600) * 0.02)[:, None], 52, axis=1)
     quiet = replace(smooth, beta=1.0, derivative_cutoff=1.0, window=9)
     got = apply(Performance("x", time, noisy), quiet).weights[:, 0]
-        Performance("x", time, noisy), replace(smooth, beta=1.0, derivative_cutoff=1.0, window=9)
-    ).weights[:, 0]
     middle = slice(20, -20)
     assert np.std((got - clean)[middle]) < 0.7 * 0.02
     shifts = [np.mean((np.interp(time + s, time, got) - clean)[middle] ** 2) for s in (-0.05, 0.0, 0.05)]
