@@ -37,5 +37,7 @@ def read_groups(path: Path) -> tuple[dict[str, Group], Array]:
             corners = [word.split("/") for word in words[1:]]
             faces.setdefault(group, []).append([int(corner[0]) - 1 for corner in corners])
             uv.setdefault(group, []).append([int(corner[1]) - 1 for corner in corners])
-    groups = {name: Group(np.array(rows, np.int32), np.array(uv[name], np.int32)) for name, rows in faces.items()}
+    groups = {
+        name: Group(np.array(rows, np.int32), np.array(uv[name], np.int32)) for name, rows in faces.items()
+    }
     return groups, np.array(table, np.float32)

@@ -50,14 +50,17 @@ class SparseBasis:
 
     @property
     def count(self) -> int:
+        """K, the number of shapes."""
         return len(self.offsets) - 1
 
     def add_to(self, vertices: Array, coefficients: Array) -> None:
+        """Add the weighted shapes to `vertices` in place; see `Basis.add_to`."""
         for k in np.flatnonzero(coefficients):
             part = slice(self.offsets[k], self.offsets[k + 1])
             vertices[self.rows[part]] += np.float32(coefficients[k]) * self.deltas[part]
 
     def delta(self, index: int) -> tuple[Array, Array]:
+        """What one shape moves; see `Basis.delta`."""
         part = slice(self.offsets[index], self.offsets[index + 1])
         return self.rows[part], self.deltas[part]
 
@@ -89,6 +92,7 @@ class DenseBasis:
 
     @property
     def count(self) -> int:
+        """K, the number of shapes."""
         return len(self.matrix)
 
     @cached_property
@@ -100,9 +104,11 @@ class DenseBasis:
         return (np.asarray(coefficients, np.float32) @ self._flat).reshape(-1, 3)
 
     def add_to(self, vertices: Array, coefficients: Array) -> None:
+        """Add the weighted shapes to `vertices` in place; see `Basis.add_to`."""
         vertices[self.rows] += self.combine(coefficients)
 
     def delta(self, index: int) -> tuple[Array, Array]:
+        """What one shape moves; see `Basis.delta`."""
         return self.rows, self.matrix[index]
 
 
@@ -119,9 +125,11 @@ class MirrorBasis:
 
     @property
     def count(self) -> int:
+        """K, the number of shapes."""
         return self.half.count
 
     def add_to(self, vertices: Array, coefficients: Array) -> None:
+        """Add the weighted shapes to `vertices` in place; see `Basis.add_to`."""
         moved = self.half.combine(coefficients)
         vertices[self.half.rows] += moved
         paired = self.partners != self.half.rows
@@ -129,6 +137,7 @@ class MirrorBasis:
         self.remainder.add_to(vertices, coefficients)
 
     def delta(self, index: int) -> tuple[Array, Array]:
+        """What one shape moves; see `Basis.delta`."""
         size = int(max(self.half.rows.max(), self.partners.max())) + 1
         vertices = np.zeros((size, 3), np.float32)
         self.add_to(vertices, np.eye(1, self.count, index, dtype=np.float32)[0])
@@ -144,15 +153,18 @@ class StackedBasis:
 
     @property
     def count(self) -> int:
+        """K, the number of shapes."""
         return sum(part.count for part in self.parts)
 
     def add_to(self, vertices: Array, coefficients: Array) -> None:
+        """Add the weighted shapes to `vertices` in place; see `Basis.add_to`."""
         start = 0
         for part in self.parts:
             part.add_to(vertices, coefficients[start : start + part.count])
             start += part.count
 
     def delta(self, index: int) -> tuple[Array, Array]:
+        """What one shape moves; see `Basis.delta`."""
         for part in self.parts:
             if index < part.count:
                 return part.delta(index)

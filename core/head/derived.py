@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Vertices that follow others by fixed affine weights, so that a rebuilt part moves with the source it replaces."""
+"""Vertices that follow others by fixed affine weights, so that a rebuilt part moves with the source it
+replaces.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ Array = np.ndarray
 class DerivedVertices:
     """D rows, each an affine combination of handles, each handle an affine combination of source rows.
 
-    Two stages keep it small: a tooth arch of 900 vertices hangs on 4 handles of 68 source vertices each. Being linear,
-    the same combination applies to positions, identity shapes and expressions alike.
+    Two stages keep it small: a tooth arch of 900 vertices hangs on 4 handles of 68 source vertices each.
+    Being linear, the same combination applies to positions, identity shapes and expressions alike.
     """
 
     handle_rows: Array
@@ -29,6 +31,7 @@ class DerivedVertices:
 
     @property
     def count(self) -> int:
+        """D."""
         return len(self.rows)
 
     def evaluate(self, source: Array) -> Array:
@@ -46,7 +49,8 @@ class DerivedVertices:
 def affine_weights(points: Array, targets: Array) -> Array:
     """Weights (n, m) with W @ points ~ targets and rows summing to 1, of least norm.
 
-    The least-squares affine map from `points` ((m, 3)) to wherever those points go, written as weights, so that
+    The least-squares affine map from `points` ((m, 3)) to wherever those points go, written as weights, so
+    that
     `targets` ((n, 3)) go along. Exact for affine motion.
     """
     basis = np.c_[points, np.ones(len(points))]

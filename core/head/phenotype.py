@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Named identity parameters to basis coefficients.
 
-`LinearParameters` is the plain case: one number, one coefficient (FLAME, ICT). `PhenotypeParameters` is MakeHuman's:
-each macro target stands for a combination such as (male, young, averagemuscle, minweight), and its coefficient is the
-product of how much of each the person is. The rule is that of the anny package
+`LinearParameters` is the plain case: one number, one coefficient (FLAME, ICT). `PhenotypeParameters` is
+MakeHuman's: each macro target stands for a combination such as (male, young, averagemuscle, minweight), and
+its
+coefficient is the product of how much of each the person is. The rule is that of the anny package
 (`anny/models/phenotype.py: phenotype_blendshape_weights`, Apache-2.0), written anew for numpy.
 """
 
@@ -36,19 +37,29 @@ ORIGINS = ("african", "asian", "caucasian")
 PHENOTYPES = (*ANCHORS, *ORIGINS)
 VARIATIONS = (*(name for anchors in ANCHORS.values() for name in anchors), *ORIGINS)
 
-DEFAULTS = {name: 0.5 for name in PHENOTYPES} | {"age": 0.7}
-"""A person of no particular build, about thirty years old. (0.5 would be a teenager: 1/3 is a child, 2/3 a young adult.)"""
+DEFAULTS = dict.fromkeys(PHENOTYPES, 0.5) | {"age": 0.7}
+"""A person of no particular build, about thirty years old. (0.5 would be a teenager: 1/3 is a child, 2/3 a
+young adult.)"""
 
 
 class IdentityParameters(Protocol):
     """Turns what a user sets into coefficients of the identity basis."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    def names(self) -> tuple[str, ...]:
+        """Every parameter, in order."""
+        ...
+
     @property
-    def defaults(self) -> dict[str, float]: ...
+    def defaults(self) -> dict[str, float]:
+        """The value of each parameter that nobody set."""
+        ...
+
     @property
-    def limits(self) -> dict[str, tuple[float, float]]: ...
+    def limits(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest value offered for each parameter."""
+        ...
+
     def coefficients(self, values: Mapping[str, float]) -> Array:
         """(K,) float32 coefficients; a name that is not there raises ModelError."""
         ...
@@ -64,20 +75,25 @@ class LinearParameters:
 
     @property
     def defaults(self) -> dict[str, float]:
+        """The value of each parameter that nobody set."""
         return dict.fromkeys(self.names, 0.0)
 
     @property
     def limits(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest value offered for each parameter."""
         return dict.fromkeys(self.names, (-self.limit, self.limit))
 
     def coefficients(self, values: Mapping[str, float]) -> Array:
+        """(K,) float32 coefficients; a name that is not there raises ModelError."""
         values = checked(values, self.names)
         return np.array([values.get(name, 0.0) for name in self.names], np.float32)
 
 
 @dataclass(frozen=True)
 class PhenotypeParameters:
-    """Phenotypes (0..1) for the macro shapes, then local changes (-1..1) with one shape for each direction."""
+    """Phenotypes (0..1) for the macro shapes, then local changes (-1..1) with one shape for each
+    direction.
+    """
 
     mask: Array
     """(M, len(VARIATIONS)) bool: the variations each macro target is the product of."""
@@ -88,14 +104,17 @@ class PhenotypeParameters:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Every parameter, in order."""
         return (*PHENOTYPES, *self.local_names)
 
     @property
     def defaults(self) -> dict[str, float]:
+        """The value of each parameter that nobody set."""
         return DEFAULTS | dict.fromkeys(self.local_names, 0.0)
 
     @property
     def limits(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest value offered for each parameter."""
         return dict.fromkeys(PHENOTYPES, (0.0, 1.0)) | dict.fromkeys(self.local_names, (-1.0, 1.0))
 
     @cached_property
@@ -103,6 +122,7 @@ class PhenotypeParameters:
         return {name: i for i, name in enumerate(self.local_names)}
 
     def coefficients(self, values: Mapping[str, float]) -> Array:
+        """(K,) float32 coefficients; a name that is not there raises ModelError."""
         values = checked(values, self.names)
         macro = np.prod(np.where(self.mask, variation_weights(values), 1.0), axis=1)
         local = np.zeros(2 * len(self.local_names), np.float32)

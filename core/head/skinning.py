@@ -13,12 +13,13 @@ Array = np.ndarray
 
 
 def joint_transforms(
-    heads: Array, parents: Sequence[int], names: Sequence[str], rotations: Mapping[str, Array]
+    heads: Array, parents: Array, names: Sequence[str], rotations: Mapping[str, Array]
 ) -> Array:
     """Transforms (J, 3, 4) float64 that carry rest points to posed points, one per joint.
 
-    Each rotation is a (3, 3) matrix in the axes of the model (not of the bone), about the joint's own head, and
-    carries the joint's children with it: G_c = G_parent . T(head) R T(-head). Joints without one follow their parent.
+    Each rotation is a (3, 3) matrix in the axes of the model (not of the bone), about the joint's own head,
+    and carries the joint's children with it: G_c = G_parent . T(head) R T(-head). Joints without one follow
+    their parent.
     `heads`: (J, 3) metres. `parents`: (J,), -1 for the root; a parent comes before its children.
     """
     unknown = set(rotations) - set(names)
@@ -43,8 +44,8 @@ def joint_transforms(
 def skin(vertices: Array, weights: Array, transforms: Array) -> Array:
     """Linear blend skinning, (V, 3) float32.
 
-    `weights`: dense (V, J) float32, rows sum to 1. One matrix product over all joints is faster in numpy than gathering
-    the few that matter: it runs in BLAS. `transforms`: (J, 3, 4).
+    `weights`: dense (V, J) float32, rows sum to 1. One matrix product over all joints is faster in numpy
+    than gathering the few that matter: it runs in BLAS. `transforms`: (J, 3, 4).
     """
     blended = (weights @ transforms.reshape(len(transforms), 12).astype(np.float32)).reshape(-1, 3, 4)
     posed = blended[:, :, 3].copy()
@@ -54,7 +55,8 @@ def skin(vertices: Array, weights: Array, transforms: Array) -> Array:
 
 
 def rest_rotations(heads: Array, tails: Array, rolls: Array) -> Array:
-    """Bone axes (J, 3, 3): y along the bone by the smallest turn, then the roll about it, as Blender orients bones.
+    """Bone axes (J, 3, 3): y along the bone by the smallest turn, then the roll about it, as Blender
+    orients bones.
 
     `rolls`: (J,) radians. Axes are those of the frame that heads and tails ((J, 3)) are given in.
     """

