@@ -30,6 +30,7 @@ MINIMUM_FRAMES = 12
 """Numbered pictures in one row that count as a sequence; fewer are photos."""
 _SAMPLE = 64
 """Pictures of a long sequence that are looked into; the others are what their extension says."""
+_LIKELY = frozenset(SUFFIX_KINDS) | {".csv", ".txt", ".json", ".bin"}
 _MOST_LOOKS = 2_000
 """Files that are looked into at most; what comes after them is not used."""
 _ARCHIVE_SUFFIXES = (".zip", ".rar", ".7z", ".gz", ".tgz", ".tar")
@@ -82,6 +83,7 @@ class _Sorter:
         trusted = set(pictures) - set(spread(pictures, _SAMPLE))
         self.kinds = {m: SUFFIX_KINDS[m.suffix] for m in trusted}
         others = [m for m in self.members if m not in trusted]
+        others.sort(key=lambda m: (m.suffix not in _LIKELY, m.name.count("/")))
         self.kinds.update(dict.fromkeys(others[_MOST_LOOKS:], "binary"))
         self._look_into(others[:_MOST_LOOKS])
 

@@ -79,9 +79,9 @@ def encoding_of(head: bytes) -> str:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     half = max(1, len(head) // 2)
-    if head[1::2].count(0) > 0.4 * half and head[0::2].count(0) == 0:
+    if head[1::2].count(0) > 0.7 * half and head[0::2].count(0) == 0:
         return "utf-16-le"
-    if head[0::2].count(0) > 0.4 * half and head[1::2].count(0) == 0:
+    if head[0::2].count(0) > 0.7 * half and head[1::2].count(0) == 0:
         return "utf-16-be"
     return "utf-8"
 
