@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import bpy
@@ -15,7 +16,7 @@ from .eye import build_cornea, build_eye, build_tear
 from .fibre import build_hair, build_lashes, hair_colour
 from .look import Look
 from .mouth import build_mouth_part
-from .pair import set_material_mode
+from .pair import activate, material_mode, set_material_mode
 from .skin import build_skin
 from .surface import polygon_parts
 
@@ -84,6 +85,16 @@ def material_for(slot: str, avatar: Any, look: Look) -> bpy.types.Material:
     material["likeness_role"] = slot
     if personal:
         material["likeness_id"] = person_name(avatar)
+    return material
+
+
+def material_of(body: bpy.types.Object, slot: str, look: Look) -> bpy.types.Material:
+    """The material of a slot for the person whose body mesh this is, in the set that the body wears."""
+    skin = slot_material(body.data, "Skin")
+    person = str(skin.get("likeness_id", "")) if skin is not None else ""
+    material = material_for(slot, SimpleNamespace(name=person), look)
+    if skin is not None:
+        activate(material, material_mode(skin) or "EEVEE")
     return material
 
 

@@ -9,13 +9,15 @@ import bpy
 import numpy as np
 
 from .anchors import default_rest, eye_centres
+from .lash_grid import lash_coordinates
 from .masks import skin_masks, tooth_depth
 from .surface import model_rows, part_rows, write_attribute
 
 Array = np.ndarray
 
 REST = "likeness_rest"
-"""Position on the default person in metres; on eyes and corneas instead the place on the unit eye that looks along +Z."""
+"""Position on the default person in metres; on eyes and corneas instead the place on the unit eye that looks along
++Z, and on lash strips (along the lid, root to tip, upper)."""
 MASKS_A = "likeness_masks_a"
 """lips, flush, depth in the mouth, nails."""
 MASKS_B = "likeness_masks_b"
@@ -45,6 +47,8 @@ def shading_coordinates(model: Any) -> Array:
         radius = float(np.median(np.linalg.norm(rest.vertices[ball] - centre, axis=1)))
         both = part_rows(model, f"eye_{side}", f"cornea_{side}")
         points[both] = (rest.vertices[both] - centre) / radius
+    lashes, coordinates = lash_coordinates(model)
+    points[lashes] = coordinates
     return points
 
 

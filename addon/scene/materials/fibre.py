@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import bpy
 
+from .attributes import REST
 from .graph import Graph, new_group
 from .look import Look
 from .pair import shader_pair
 
 GROUP = "Likeness Hair"
+LASHES = "Likeness Lashes"
 COLOURS = (
     (0.0, (0.62, 0.60, 0.57)),
     (0.2, (0.40, 0.27, 0.135)),
@@ -26,6 +28,10 @@ INPUTS = (
     ("Tint", "Color", (1.0, 1.0, 1.0), "Multiplies the natural colour, for dyed hair"),
     ("Variation", "Float", 0.5, "Difference between strands", 0.0, 1.0),
     ("Grey", "Float", 0.0, "Share of white strands", 0.0, 1.0),
+)
+LASH_INPUTS = (
+    ("Length", "Float", 0.95, "Length of the lashes", 0.0, 1.0),
+    ("Thickness", "Float", 0.8, "Thickness of the lashes", 0.0, 2.0),
 )
 OUTPUTS = (("Colour", "Color"), ("Random", "Float"), ("Root", "Float"))
 
@@ -95,14 +101,49 @@ def _traced_strand(g: Graph, group: bpy.types.Node):
 
 
 def build_lashes(material: bpy.types.Material, look: Look) -> None:
-    """Fill a new lash material: darker than the hair of the head, as in life."""
+    """Fill a new lash material: darker than the hair of the head, as in life, with hairs cut out of the strips."""
     g = Graph(material.node_tree)
-    colour = tuple(0.45 * channel for channel in hair_colour(max(look.hair_melanin, 0.72), look.hair_redness))
+    group = g.node("ShaderNodeGroup", label=LASHES, node_tree=lash_group())
+    colour = tuple(0.4 * channel for channel in hair_colour(max(look.hair_melanin, 0.72), look.hair_redness))
     material.diffuse_color = (*colour, 1.0)
 
     def shader(roughness: float):
-        node = g.node("ShaderNodeBsdfPrincipled", label="Lashes" if roughness == 0.5 else "Lashes (ray traced)")
-        return g.call(node, Base_Color=colour, Roughness=roughness, Specular_IOR_Level=0.2)
+        node = g.node("ShaderNodeBsdfPrincipled")
+        alpha = group.outputs["Alpha"]
+        return g.call(node, Base_Color=colour, Roughness=roughness, Specular_IOR_Level=0.2, Alpha=alpha)
 
     shader_pair(g, shader(0.5), shader(0.45))
     g.arrange()
+
+
+def lash_group() -> bpy.types.NodeTree:
+    """Cuts single tapering hairs out of the lash strips; made on first use."""
+    existing = bpy.data.node_groups.get(LASHES)
+    if existing is not None:
+        return existing
+    tree, g, control, end = new_group(LASHES, LASH_INPUTS, (("Alpha", "Float"),))
+    along, out, upper = g.separate(g.attribute(REST))
+    length = g.mul(g.mixf(upper, 0.55, 1.0), control["Length"])
+    splayed = g.add(0.5, g.mul(g.sub(along, 0.5), g.sub(1.0, g.mul(out, 0.10))))
+    layers = [_lash_layer(g, splayed, out, length, control["Thickness"], seed) for seed in (0.0, 7.3, 15.1)]
+    third = g.mul(layers[2], g.math("GREATER_THAN", upper, 0.5))
+    found = g.math("MAXIMUM", g.math("MAXIMUM", layers[0], layers[1]), third)
+    ends = g.mul(g.smooth(along, 0.02, 0.10), g.smooth(along, 1.0, 0.97))
+    g.put(end.inputs["Alpha"], g.mul(found, ends))
+    g.arrange()
+    return tree
+
+
+def _lash_layer(g: Graph, along, out, length, thickness, seed: float):
+    """One row of hairs, each with its own place, lean and length."""
+    count = 46.0
+    position = g.add(g.mul(along, count), seed)
+    cell = g.math("FLOOR", position)
+    noise = g.node("ShaderNodeTexWhiteNoise", noise_dimensions="1D")
+    g.put(noise.inputs["W"], g.add(cell, seed))
+    place, lean, reach = g.separate(noise.outputs["Color"])
+    centre = g.add(g.add(0.3, g.mul(place, 0.4)), g.mul(g.mul(g.sub(lean, 0.5), 0.8), g.mul(out, out)))
+    distance = g.math("ABSOLUTE", g.sub(g.math("FRACT", position), centre))
+    own = g.mul(length, g.add(0.55, g.mul(reach, 0.45)))
+    taper = g.math("SQRT", g.sub(1.0, g.math("MINIMUM", g.math("DIVIDE", out, own), 1.0)))
+    return g.math("LESS_THAN", distance, g.mul(g.mul(taper, thickness), 0.2))

@@ -29,7 +29,7 @@ def set_material_mode(objects: Iterable[bpy.types.Object], mode: str) -> int:
     if mode not in OUTPUTS:
         raise ValueError(f"material mode {mode!r}: expected one of {', '.join(OUTPUTS)}")
     slots = {slot.material for item in objects for slot in item.material_slots if slot.material is not None}
-    return sum(_activate(material, mode) for material in slots)
+    return sum(activate(material, mode) for material in slots)
 
 
 def material_mode(material: bpy.types.Material) -> str | None:
@@ -42,7 +42,8 @@ def material_mode(material: bpy.types.Material) -> str | None:
     return None
 
 
-def _activate(material: bpy.types.Material, mode: str) -> bool:
+def activate(material: bpy.types.Material, mode: str) -> bool:
+    """Make one set of a material the active one; False when the material is not one of Likeness's pairs."""
     nodes = material.node_tree.nodes if material.node_tree else {}
     outputs = {key: nodes.get(name) for key, name in OUTPUTS.items()}
     if outputs[mode] is None:

@@ -63,7 +63,7 @@ def skin_group() -> bpy.types.NodeTree:
     g.put(end.inputs["Roughness"], _roughness(g, control, place, lips, oily, nails, inside))
     g.put(end.inputs["Normal"], _relief(g, control, place, lips, inside))
     g.put(end.inputs["Subsurface"], g.mixf(inside, 1.0, 0.35))
-    g.put(end.inputs["Wet"], g.math("MAXIMUM", g.mul(inside, 0.8), g.mul(lips, 0.12)))
+    g.put(end.inputs["Wet"], g.math("MAXIMUM", g.mul(inside, 0.25), g.mul(lips, 0.12)))
     g.arrange()
     return tree
 
@@ -81,7 +81,7 @@ def _base_colour(g: Graph, control: dict, place, flush, lids):
     tone = g.add(control["Melanin"], g.mul(uneven, control["Mottling"]))
     colour = g.ramp(tone, TONES)
     capillaries = g.smooth(g.noise(place, 75.0, 4.0, 0.65), 0.35, 0.75)
-    blood = g.mul(g.add(g.mul(flush, 0.75), g.mul(capillaries, g.add(0.12, g.mul(flush, 0.45)))), control["Redness"])
+    blood = g.mul(g.add(g.mul(flush, 0.38), g.mul(capillaries, g.add(0.2, g.mul(flush, 0.4)))), control["Redness"])
     colour = g.mix(blood, colour, g.mix(1.0, colour, (1.06, 0.58, 0.52), "MULTIPLY"))
     shade = g.mul(lids, 0.55)
     colour = g.mix(shade, colour, g.mix(1.0, colour, (0.80, 0.66, 0.68), "MULTIPLY"))
@@ -116,7 +116,7 @@ def _roughness(g: Graph, control: dict, place, lips, oily, nails, inside):
     rough = g.sub(g.add(0.5, broken), shine)
     rough = g.mixf(lips, rough, g.add(0.33, broken))
     rough = g.mixf(nails, rough, 0.25)
-    return g.mixf(inside, rough, 0.22)
+    return g.mixf(inside, rough, 0.42)
 
 
 def _relief(g: Graph, control: dict, place, lips, inside):
