@@ -123,6 +123,11 @@ def _by_av(member: Member) -> MediaFacts:
                 raise CaptureError(
                     f"The movie {member.name} has no pictures.", "Choose the recording of the face."
                 )
+            if movie.streams.video[0].codec_context is None:  # damaged, or a coding that the library lacks
+                raise CaptureError(
+                    f"The pictures of the movie {member.name} are in an unknown coding.",
+                    "Convert it to H.264.",
+                )
             return _facts_of(movie)
     except (av.error.FFmpegError, OSError, ValueError, ArithmeticError) as problem:
         raise CaptureError(
@@ -132,7 +137,7 @@ def _by_av(member: Member) -> MediaFacts:
 
 def _facts_of(movie: Any) -> MediaFacts:
     video = movie.streams.video[0]
-    sound = movie.streams.audio[0] if movie.streams.audio else None
+    sound = next((stream for stream in movie.streams.audio if stream.codec_context is not None), None)
     base = float(video.time_base) if video.time_base else 0.0
     duration = float(video.duration) * base if video.duration and base else float(movie.duration or 0) / 1e6
     rate = float(video.average_rate) if video.average_rate else 0.0

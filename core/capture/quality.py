@@ -107,16 +107,17 @@ def measure(reading: Reading, movie: MediaFacts | None = None) -> Quality:
 
 
 def jitter(values: np.ndarray) -> np.ndarray:
-    """(C,) float64 noise of each column of (T, C), T >= 3, else zeros: from second differences, by their
+    """(C,) float64 noise of each column of (T, C), T >= 5, else zeros: from fourth differences, by their
     median.
 
-    Smooth movement leaves next to nothing in a second difference, and white noise of deviation s leaves s
-    sqrt(6); the median of absolute values passes over blinks and other fast movements (1.4826 makes it a
-    deviation).
+    Movement slower than a few hertz leaves next to nothing in a fourth difference, and white noise of
+    deviation s leaves s sqrt(70) (the sum of the squares of 1 4 6 4 1); the median of absolute values passes
+    over blinks and other fast movements, and 1.4826 makes it a deviation.
     """
-    if len(values) < 3:
+    if len(values) < 5:
         return np.zeros(values.shape[1])
-    return 1.4826 * np.median(np.abs(np.diff(values.astype(np.float64), n=2, axis=0)), axis=0) / np.sqrt(6.0)
+    differences = np.abs(np.diff(values.astype(np.float64), n=4, axis=0))
+    return 1.4826 * np.median(differences, axis=0) / np.sqrt(70.0)
 
 
 def _gaps(time: np.ndarray) -> tuple[int, float]:

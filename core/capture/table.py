@@ -144,8 +144,7 @@ class _Reader:
     def _parse(self, numbered: list[tuple[str, int]]) -> None:
         if not numbered:
             return
-        self.rows += len(numbered)
-        if self.rows > MAX_CSV_ROWS:
+        if self.rows + len(numbered) > MAX_CSV_ROWS:
             raise CaptureError(
                 f"{self.member.name} has more than {MAX_CSV_ROWS} rows, over nine hours at 60 frames/s."
             )
@@ -162,6 +161,7 @@ class _Reader:
             ) from None
         if array.shape != (len(numbered), width):
             self._explain(numbered)
+        self.rows += len(numbered)
         self.arrays.append(array)
         self.numbers.append(np.array([line for _text, line in numbered], dtype=np.int64))
 

@@ -253,9 +253,8 @@ def test_hostile_meshes_name_the_line(tmp_path, change, says):
 
 def test_a_mesh_with_negative_indices_quads_and_foreign_statements_is_read(tmp_path):
     path = tmp_path / "a.obj"
-    path.write_text(
-        "mtllib /etc/passwd\no x\nv 0 0 0\nv .1 0 0\nv .1 .1 0\nv 0 .1 0\nvn 0 0 1\nf -4//1 -3//1 -2//1 -1//1\nf 1 2 3\n"
-    )
+    points = "v 0 0 0\nv .1 0 0\nv .1 .1 0\nv 0 .1 0\nvn 0 0 1\n"
+    path.write_text(f"mtllib /etc/passwd\no x\n{points}f -4//1 -3//1 -2//1 -1//1\nf 1 2 3\n")
     mesh = read_face_mesh(Member(path.name, path.stat().st_size, path))
     assert mesh.faces.tolist() == [[0, 1, 2, 3], [0, 1, 2, -1]]
     assert mesh.uv is None and not mesh.is_arkit

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Live Link Face tables: every dialect, time codes, signs of the angles, and errors that name line and column."""
+"""Live Link Face tables: every dialect, time codes, signs of the angles, and errors that name line and
+column.
+"""
 
 from __future__ import annotations
 
@@ -269,9 +271,19 @@ def test_weights_of_another_take_are_not_pushed_away(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("13:13:04:31.652", 47584.527533), ("00:00:00:00.000", 0.0), ("1:2:3:4", 3723.0666667), ("23:59:59;59", 86399.983333),
-     ("24:00:00:00", None), ("00:60:00:00", None), ("00:00:00:60", None), ("soon", None), ("", None), ("1:2:3", None)],
-)  # fmt: skip
+    [
+        ("13:13:04:31.652", 47584.527533),
+        ("00:00:00:00.000", 0.0),
+        ("1:2:3:4", 3723.0666667),
+        ("23:59:59;59", 86399.983333),
+        ("24:00:00:00", None),
+        ("00:60:00:00", None),
+        ("00:00:00:60", None),
+        ("soon", None),
+        ("", None),
+        ("1:2:3", None),
+    ],
+)
 def test_single_time_codes(text, seconds):
     found = parse_timecode(text)
     assert found == (None if seconds is None else pytest.approx(seconds, abs=1e-5))
@@ -313,7 +325,9 @@ def stream_values():
 
 
 def test_head_signs_hold_on_the_recorded_stream(tmp_path):
-    """Eyes that stay on the phone turn against the head (the vestibulo-ocular reflex), in yaw as the head moves."""
+    """Eyes that stay on the phone turn against the head (the vestibulo-ocular reflex), in yaw as the head
+    moves.
+    """
     values = stream_values()
     names = [*ARKIT_NAMES, *ROTATION_NAMES]
     order = [names.index(title[0].lower() + title[1:]) for title in LIVE_LINK_CSV_NAMES]

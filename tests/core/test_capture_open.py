@@ -10,8 +10,18 @@ import zipfile
 
 import pytest
 from capture_samples import (
-    csv_text, jpeg_bytes, leap_folder, motion, obj_text, png_bytes, raw_zip, take_folder, write_csv, write_movie, zip_folder,
-)  # fmt: skip
+    csv_text,
+    jpeg_bytes,
+    leap_folder,
+    motion,
+    obj_text,
+    png_bytes,
+    raw_zip,
+    take_folder,
+    write_csv,
+    write_movie,
+    zip_folder,
+)
 
 from core.capture import extract_all, open_capture, read_face_mesh, read_performance
 from core.errors import CaptureError
