@@ -54,12 +54,17 @@ def make_avatar(
     with report.stage("read"):
         capture = open_capture(Path(capture_path))
         report.warnings += capture.warnings
+    report.warnings += [
+        f"{member.basename} has no public description: it is kept byte for byte and not decoded."
+        for member in capture.opaque
+    ]
     progress(0.1, "performance", "Reading recorded weights")
     with report.stage("performance"):
         performance = _performance(capture, report)
     progress(0.3, "head", "Shaping the head")
     with report.stage("head"):
         values = head_values(load_model(MODEL), person)
+        report.warnings.append("The head has the chosen phenotypes; it is not fitted to the person's face.")
     try:
         with atomic_folder(out) as folder:
             avatar = Avatar(folder, name or capture.name, warnings=report.warnings, **values)
@@ -135,7 +140,7 @@ def _provenance(capture: Capture, performance: Performance | None) -> dict:
     }
     if capture.metadata:
         parts["take"] = {str(key): str(value) for key, value in capture.metadata.items()}
-    parts["head"] = f"identity parameters chosen by the user over the model {model_path(MODEL).name}"
+    parts["head"] = f"identity parameters that the user chose, over the defaults of {model_path(MODEL).name}"
     if performance is not None:
         parts["performance"] = performance.source
     return parts

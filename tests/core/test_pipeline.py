@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a capture to an avatar: whole or not at all, byte-exact media, an honest report."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from performances import random_performance, same
+from PIL import Image
+from test_avatar import files
+
+from core.avatar import Avatar
+from core.capture import open_capture, read_performance
+from core.errors import AvatarError, Cancelled, CaptureError, LikenessError, ModelError, SettingsError
+from core.files import sha256_of
+from core.head import load_model, model_path
+from core.performance import Performance
+from core.pipeline import make_avatar
+
+SHARED = Path(os.environ.get("LIKENESS_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+TAKE = SHARED / "data" / "takes" / "live_link_face.csv"
+MOVIE = SHARED / "data" / "videos" / "talking.mp4"
+
+
+@pytest.fixture
+def take(tmp_path) -> Path:
+    """A Live Link Face CSV of 100 even frames, with head and eyes."""
+    path = tmp_path / "Slate_1_phone.csv"
+    random_performance(5, 100, uneven=False).save_live_link_csv(path)
+    return path
+
+
+@pytest.fixture
+def archive(tmp_path, take) -> Path:
+    """A Leap archive with the weights as an open sidecar."""
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "photo.jpg")
+    content = {
+        "photo.jpg": (tmp_path / "photo.jpg").read_bytes(),
+        "data.bin": np.random.default_rng(0).bytes(200_000),
+        "faceGeometry1.obj": b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n",
+        "weights.csv": take.read_bytes(),
+    }
+    path = tmp_path / "capture.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as stream:
+        for name, data in content.items():
+            stream.writestr(f"export/{name}", data)
+    return path
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name.startswith(".") or path.suffix == ".avatar"]
+
+
+def test_csv_to_performance_to_csv_to_performance(tmp_path, take):
+    first = read_performance(open_capture(take))
+    first.save_live_link_csv(tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == take.read_bytes()
+    second = read_performance(open_capture(tmp_path / "again.csv"))
+    for name in ("time", "weights", "head_rotation", "gaze"):
+        assert np.array_equal(getattr(first, name), getattr(second, name)), name
+    assert first.timecode == second.timecode
+
+
+def test_a_performance_survives_the_csv(take):
+    written = random_performance(5, 100, uneven=False)
+    read = read_performance(open_capture(take))
+    np.testing.assert_allclose(read.time, written.time - written.time[0], atol=1 / 60_000)
+    np.testing.assert_allclose(read.weights, written.weights, atol=1e-7)
+    np.testing.assert_allclose(
+        np.abs(np.sum(read.head_rotation * written.head_rotation, axis=1)), 1.0, atol=1e-9
+    )
+    np.testing.assert_allclose(read.gaze, written.gaze, atol=1e-9)
+    assert read.timecode == pytest.approx(written.timecode, abs=1e-5)
+
+
+@pytest.mark.skipif(not TAKE.is_file(), reason="the shared take is not here")
+def test_the_real_take_survives_the_csv(tmp_path):
+    read_performance(open_capture(TAKE)).save_live_link_csv(tmp_path / "again.csv")
+    ours, theirs = ((tmp_path / "again.csv").read_text().split("\n"), TAKE.read_text().split("\n"))
+    assert len(ours) == len(theirs)
+    assert ours[0] == theirs[0].strip()
+    for left, right in zip(ours[1:200], theirs[1:200], strict=True):
+        a, b = left.split(","), right.strip().split(",")
+        assert a[:2] == b[:2]
+        keep = [i for i in range(61) if i not in (57, 60)]  # a Performance has no eye roll
+        np.testing.assert_allclose(np.array(a[2:], float)[keep], np.array(b[2:], float)[keep], atol=2e-7)
+
+
+def test_a_take_becomes_an_avatar(tmp_path, take):
+    seen = []
+    out = tmp_path / "Ada.avatar"
+    avatar = make_avatar(take, out, lambda *report: seen.append(report), {"age": 0.6}, gender="female")
+    assert Avatar.load(out).performances == avatar.performances == ("Slate_1_phone",)
+    same(avatar.load_performance(), read_performance(open_capture(take)))
+    assert avatar.identity == {"gender": 1.0, "age": 0.6}
+    assert (avatar.model, avatar.gender, avatar.model_sha256) == (
+        "anny",
+        "female",
+        sha256_of(model_path("anny")),
+    )
+    model = load_model("anny")
+    assert np.array_equal(avatar.coefficients, model.identity_coefficients(avatar.identity))
+    assert np.array_equal(avatar.vertices, model.rest(avatar.coefficients).vertices)
+    assert avatar.media == {"weights": str(take)}
+    fractions = [fraction for fraction, _, _ in seen]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (0.0, 1.0)
+
+
+def test_the_report_says_what_happened(tmp_path, take):
+    rows = take.read_text().splitlines()
+    take.write_text("\n".join(rows[:40] + rows[43:]) + "\n")
+    make_avatar(take, tmp_path / "Ada.avatar")
+    report = json.loads((tmp_path / "Ada.avatar" / "report.json").read_text())
+    assert report["frames"] == {"total": 100, "tracked": 97, "dropped": 3}
+    assert set(report["seconds"]) == {"read", "performance", "head", "media", "write"}
+    assert all(seconds >= 0 for seconds in report["seconds"].values())
+    assert report["fit"] is None
+    assert {"likeness", "python", "numpy"} <= set(report["versions"])
+    assert report["warnings"] == Avatar.load(tmp_path / "Ada.avatar").warnings
+
+
+def test_an_archive_keeps_its_media_byte_for_byte(tmp_path, archive):
+    avatar = make_avatar(archive, tmp_path / "Ada.avatar")
+    with zipfile.ZipFile(archive) as stream:
+        for role, name in (("photo", "photo.jpg"), ("opaque", "data.bin"), ("mesh", "faceGeometry1.obj")):
+            assert avatar.media[role] == f"media/{name}"
+            assert avatar.media_path(role).read_bytes() == stream.read(f"export/{name}")
+    assert avatar.performances == ("capture",)
+    assert avatar.missing_media() == ()
+    assert any("data.bin" in warning for warning in avatar.warnings)
+
+
+def test_members_of_one_name_do_not_overwrite_each_other(tmp_path):
+    path = tmp_path / "two.zip"
+    with zipfile.ZipFile(path, "w") as stream:
+        for folder, colour in (("a", 10), ("b", 200)):
+            Image.fromarray(np.full((8, 8, 3), colour, np.uint8)).save(tmp_path / f"{folder}.png")
+            stream.writestr(f"{folder}/Photo.png", (tmp_path / f"{folder}.png").read_bytes())
+    avatar = make_avatar(path, tmp_path / "Ada.avatar")
+    pictures = [avatar.media_path(role).read_bytes() for role in ("photo", "photo_2")]
+    assert sorted(pictures) == sorted((tmp_path / f"{folder}.png").read_bytes() for folder in "ab")
+
+
+@pytest.mark.skipif(not MOVIE.is_file(), reason="the shared movie is not here")
+def test_a_movie_without_weights_is_an_honest_avatar(tmp_path):
+    avatar = make_avatar(MOVIE, tmp_path / "Ada.avatar")
+    assert avatar.performances == ()
+    assert avatar.media == {"movie": str(MOVIE)}
+    assert any("no recorded weights" in warning for warning in avatar.warnings)
+
+
+def test_making_it_twice_gives_the_same_and_keeps_other_performances(tmp_path, take):
+    out = tmp_path / "Ada.avatar"
+    first = make_avatar(take, out, name="Ada")
+    first.add_performance(random_performance(7, name="mine"))
+    second = make_avatar(take, out, name="Ada", gender="male")
+    assert second.id == first.id
+    assert set(second.performances) == {"Slate_1_phone", "mine"}
+    same(second.load_performance("mine"), random_performance(7, name="mine"))
+    assert second.gender == "male"
+    assert leftovers(tmp_path) == ["Ada.avatar"]
+
+
+def fail_at(stage):
+    def progress(_fraction, now, _text):
+        if now == stage:
+            raise Cancelled("Cancelled.")
+
+    return progress
+
+
+@pytest.mark.parametrize("stage", ["read", "performance", "head", "media", "write"])
+@pytest.mark.parametrize("earlier", [False, True])
+def test_cancelling_leaves_nothing_half_written(stage, earlier, tmp_path, archive):
+    out = tmp_path / "Ada.avatar"
+    if earlier:
+        make_avatar(archive, out)
+    before = files(tmp_path)
+    with pytest.raises(Cancelled):
+        make_avatar(archive, out, fail_at(stage))
+    assert files(tmp_path) == before
+    assert leftovers(tmp_path) == (["Ada.avatar"] if earlier else [])
+
+
+def test_a_failed_swap_brings_the_old_avatar_back(tmp_path, take, monkeypatch):
+    out = tmp_path / "Ada.avatar"
+    make_avatar(take, out)
+    before = files(tmp_path)
+    real = Path.replace
+
+    def replace(self, target):
+        if Path(target) == out and self.suffix == ".part":
+            raise OSError(5, "Input/output error")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(AvatarError, match="Input/output error"):
+        make_avatar(take, out)
+    assert files(tmp_path) == before
+    assert leftovers(tmp_path) == ["Ada.avatar"]
+
+
+def test_damage_in_the_archive_leaves_nothing(tmp_path, archive):
+    data = bytearray(archive.read_bytes())
+    with zipfile.ZipFile(archive) as stream:
+        start = stream.getinfo("export/data.bin").header_offset
+    data[start + 150_000] ^= 0xFF
+    archive.write_bytes(bytes(data))
+    with pytest.raises(LikenessError, match=r"data\.bin"):
+        make_avatar(archive, tmp_path / "Ada.avatar")
+    assert leftovers(tmp_path) == []
+
+
+def test_nothing_of_the_users_is_written_over(tmp_path, take):
+    folder = tmp_path / "Holiday.avatar"
+    folder.mkdir()
+    (folder / "photo.jpg").write_bytes(b"sea")
+    with pytest.raises(AvatarError, match=r"not an avatar"):
+        make_avatar(take, folder)
+    assert files(folder) == {"photo.jpg": b"sea"}
+    with pytest.raises(AvatarError, match=r"ends in \.avatar"):
+        make_avatar(take, tmp_path / "Documents")
+    inside = make_avatar(take, tmp_path / "Ada.avatar").folder / "take.csv"
+    inside.write_bytes(take.read_bytes())
+    with pytest.raises(AvatarError, match="would be replaced"):
+        make_avatar(inside, tmp_path / "Ada.avatar")
+    assert inside.is_file()
+
+
+def test_a_damaged_avatar_is_not_replaced(tmp_path, take):
+    out = make_avatar(take, tmp_path / "Ada.avatar").folder
+    (out / "head.npz").write_bytes(b"damage")
+    before = files(out)
+    with pytest.raises(AvatarError, match=r"head\.npz"):
+        make_avatar(take, out)
+    assert files(out) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"gender": "robot"}, SettingsError),
+        ({"identity": {"age": 7.0}}, SettingsError),
+        ({"identity": {"age": float("nan")}}, SettingsError),
+        ({"identity": {"wings": 1.0}}, ModelError),
+    ],
+)
+def test_a_wrong_person_is_refused(options, kind, tmp_path, take):
+    with pytest.raises(kind):
+        make_avatar(take, tmp_path / "Ada.avatar", **options)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_missing_capture_is_refused(tmp_path):
+    with pytest.raises(CaptureError):
+        make_avatar(tmp_path / "nothing.zip", tmp_path / "Ada.avatar")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_performance_alone_is_a_file_of_its_own(tmp_path, take):
+    avatar = make_avatar(take, tmp_path / "Ada.avatar")
+    same(Performance.load(avatar.performance_path(avatar.performances[0])), avatar.load_performance())
