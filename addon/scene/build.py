@@ -13,17 +13,13 @@ from ...core.filters import FilterSettings
 from ...core.head import HeadModel, Rest, load_model
 from ...core.performance import Performance
 from . import action, camera, lights, posture, rig, sound, timing
-from .clothes import dress
 from .double import Double, tag, tagged
-from .hair import grow_hair
-from .materials import assign_materials, set_material_mode as set_object_materials
+from .looks import apply_look
 from .mesh import update_body
 from .person import rest_of
 from .placement import eye_centre, feet_height, parent_to_head, place_root
 from .settings import BuildSettings
 from .workspace import preserved
-
-_MATERIALS_KEY = "likeness_materials"
 
 
 def build(
@@ -52,7 +48,9 @@ def build(
             posture.hang_arms(double.armature, model, rest)
         double = _focus_and_camera(scene, double, model, rest, settings)
         _perform(scene, double, model, rest, performance, settings)
-        _look(context, double, model, rest, avatar, settings)
+        apply_look(
+            double, model, rest, avatar, settings.look, settings.materials, settings.hair, settings.clothes
+        )
         _light(context, scene, double, created, settings)
         _attach_media(scene, double, avatar, settings)
     return double
@@ -73,17 +71,6 @@ def apply_performance(
     model = model or load_model(avatar.model)
     rest = rest_of(model, avatar)
     return _key(scene, double, model, rest, performance, settings, filters or settings.filters)
-
-
-def set_material_mode(double: Double, mode: str) -> None:
-    """Let the whole double wear the EEVEE or the CYCLES set of materials."""
-    set_object_materials(double.visible_objects, mode)
-    double.root[_MATERIALS_KEY] = mode
-
-
-def material_mode(double: Double) -> str:
-    """The set of materials that a double wears."""
-    return str(double.root.get(_MATERIALS_KEY, "EEVEE"))
 
 
 def _objects(scene: bpy.types.Scene, avatar: Avatar, settings: BuildSettings) -> tuple[Double, bool]:
@@ -173,18 +160,6 @@ def _key(
     written = action.write_performance(scene, double, model, rest, performance, filters, options)
     timing.fit_range(scene, double.root, performance, settings.first_frame)
     return written
-
-
-def _look(
-    context: bpy.types.Context, double: Double, model: HeadModel, rest: Rest, avatar: Avatar, settings: BuildSettings
-) -> None:
-    mode = settings.materials or material_mode(double)
-    assign_materials(double.body, model, avatar, mode)
-    if settings.hair:
-        grow_hair(double, model, rest, avatar)
-    if settings.clothes:
-        dress(double, model, rest, avatar)
-    set_material_mode(double, mode)
 
 
 def _light(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ...core.errors import SettingsError
 from ...core.filters import FilterSettings
 from ...core.performance import EYE_ANGLE
+from .materials import Look
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class BuildSettings:
     """EEVEE or CYCLES; None keeps the set that a double wears, and gives a new one EEVEE's."""
     lights: str | None = "NEUTRAL"
     """Lighting set for a scene that has none yet (see `lights.SETS`); None leaves light and world alone."""
+    look: Look | None = None
+    """Colours, haircut and clothes; None takes what suits the avatar."""
     hair: bool = True
     clothes: bool = True
     camera: bool = True
