@@ -61,7 +61,7 @@ def read_movie_tables(member: Member) -> MovieTables:
         moov = _find_moov(stream, member)
     try:
         return _parse_moov(moov)
-    except (struct.error, IndexError, ValueError, ZeroDivisionError, OverflowError) as problem:
+    except (struct.error, LookupError, ValueError, ArithmeticError) as problem:
         raise _damaged(member) from problem
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import CaptureError
 from .limits import MAX_DEPTH, MAX_DIRECTORY_BYTES, MAX_MEMBERS, MAX_RATIO, MAX_TOTAL_BYTES, RATIO_FLOOR
 from .member import Member, reason
-from .names import is_junk, safe_name
+from .names import is_junk, safe_name, shown_name
 
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
@@ -30,7 +30,7 @@ def list_members(path: Path) -> tuple[list[Member], list[str]]:
         elif is_zip(path):
             members, warnings = _zip_members(path), []
         else:
-            return [Member(path.name, path.stat().st_size, path)], []
+            return [Member(shown_name(path.name), path.stat().st_size, path)], []
     except OSError as problem:
         raise CaptureError(
             f"{path.name} cannot be opened: {reason(problem)}.", "Check the path and its permissions."
@@ -65,7 +65,7 @@ def _walk(
     with os.scandir(folder) as listing:
         for item in listing:
             path = Path(item.path)
-            name = path.relative_to(root).as_posix()
+            name = shown_name(path.relative_to(root).as_posix())
             if is_junk(name):
                 continue
             if item.is_symlink() and not _points_inside(path, real_root):

@@ -39,6 +39,11 @@ class Member:
         return self.name.rsplit("/", 1)[-1]
 
     @property
+    def folder(self) -> str:
+        """The name without its last part; empty at the top."""
+        return self.name.rpartition("/")[0]
+
+    @property
     def stem(self) -> str:
         """The last part of the name without its extension."""
         return self.basename.rsplit(".", 1)[0]

@@ -25,6 +25,11 @@ def is_junk(name: str) -> bool:
     return any(part.lower() in _JUNK or part.startswith("._") for part in name.split("/"))
 
 
+def shown_name(name: str) -> str:
+    """The name of a file on disk, made fit for messages and reports; the file itself keeps its own."""
+    return _CONTROL.sub("_", name.encode("utf-8", "replace").decode("utf-8"))
+
+
 def safe_name(raw: str, archive: Path) -> str:
     """The name with forward slashes; CaptureError when unpacking it could write outside the target folder."""
     name = raw.replace("\\", "/")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .member import Member
+from .names import shown_name
 
 SUFFIX_KINDS = {
     ".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", ".heic": "heic", ".heif": "heic",
@@ -24,6 +25,9 @@ _WORDS = {
     "text": "text", "empty": "empty", "damaged": "damaged", "binary": "data of unknown form",
     "model": "a 3D model", "sound": "sound", "document": "a document",
 }  # fmt: skip
+
+
+_MATTES = {"bg", "alpha", "mask", "masks", "matte", "mattes", "segmentation"}
 
 
 def words_for(kind: str) -> str:
@@ -43,6 +47,11 @@ def calibration_rank(member: Member) -> int:
     """0 for a calibrated table of weights, 1 for a plain one, 2 for a raw one."""
     stem = member.stem.lower()
     return 0 if stem.endswith("_cal") else 2 if stem.endswith("_raw") else 1
+
+
+def is_matte(member: Member) -> bool:
+    """Whether the picture lies in a folder of mattes, which cut a person out of the photos beside it."""
+    return bool(_MATTES & set(member.folder.lower().split("/")))
 
 
 def take_stem(table: Member) -> str:
@@ -74,5 +83,6 @@ def sequences(pictures: list[Member]) -> list[list[Member]]:
 
 def capture_name(path: Path) -> str:
     """A name from the file name, without extension and without characters that file systems refuse."""
-    stem = path.name if path.is_dir() else re.sub(r"\.[A-Za-z0-9]{1,5}$", "", path.name)
+    plain = shown_name(path.name)
+    stem = plain if path.is_dir() else re.sub(r"\.[A-Za-z0-9]{1,5}$", "", plain)
     return re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", stem).strip(" .")[:80] or "capture"

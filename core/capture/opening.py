@@ -17,6 +17,7 @@ from .naming import (
     SUFFIX_KINDS,
     calibration_rank,
     capture_name,
+    is_matte,
     natural_key,
     sequences,
     spread,
@@ -63,6 +64,8 @@ class _Sorter:
     members: list[Member]
     warnings: list[str]
     kinds: dict[Member, str] = field(default_factory=dict)
+    table: Member | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def capture(self) -> Capture:
         """The capture, of the first kind that fits."""
@@ -71,7 +74,8 @@ class _Sorter:
                 f"{self.path.name} is a finished avatar, not a capture.", "Open it as an avatar instead."
             )
         self._look_into_members()
-        self.facts = take_facts(self.members, self.warnings)
+        self.table = self._table()
+        self._read_facts()
         for attempt in (self._leap, self._live_link, self._video, self._pictures):
             found = attempt()
             if found is not None:
@@ -86,6 +90,11 @@ class _Sorter:
         others.sort(key=lambda m: (m.suffix not in _LIKELY, m.name.count("/")))
         self.kinds.update(dict.fromkeys(others[_MOST_LOOKS:], "binary"))
         self._look_into(others[:_MOST_LOOKS])
+
+    def _read_facts(self) -> None:
+        """Facts of the take whose table is used, where several takes lie in one folder."""
+        near = [m for m in self.members if self.table is None or m.folder == self.table.folder]
+        self.facts = take_facts(near, self.warnings)
 
     def _look_into(self, members: list[Member]) -> None:
         for member, head in zip(members, read_heads(members, SNIFF_BYTES), strict=True):
@@ -131,13 +140,13 @@ class _Sorter:
             movie=movie or self._largest(others, "movies"),
             photos=tuple(photos[:1]) or tuple(self._of(*IMAGES)[:1]),
             face_meshes=tuple(meshes),
-            weights_csv=self._table(),
+            weights_csv=self.table,
             opaque=tuple(opaque),
         )
 
     def _live_link(self) -> Capture | None:
         """A Live Link Face take: a table of weights, or the files that only this app writes."""
-        table = self._table()
+        table = self.table
         meta_human = any(
             m.suffix in _META_HUMAN or m.basename.lower() == "depth_data.bin" for m in self.members
         )
@@ -192,7 +201,7 @@ class _Sorter:
                 added.append(member)
         self.members.extend(added)
         self._look_into(added)
-        self.facts = take_facts(self.members, self.warnings)
+        self._read_facts()
 
     def _table(self) -> Member | None:
         """The table of weights to use: the calibrated one before the plain one before the raw one."""
@@ -214,6 +223,7 @@ class _Sorter:
         """The movie that is named like the table, else the largest."""
         if table is not None:
             same = [m for m in movies if m.stem.lower() == take_stem(table).lower()]
+            same.sort(key=lambda m: m.folder != table.folder)
             if same:
                 return same[0]
         return self._largest(movies, "movies")
@@ -229,6 +239,7 @@ class _Sorter:
         pictures = self._of(*IMAGES)
         if not pictures:
             return None
+        pictures = [m for m in pictures if not is_matte(m)] or pictures
         groups = sequences(pictures)
         longest = max(groups, key=len)
         if len(longest) < MINIMUM_FRAMES:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
 from capture_samples import (
@@ -267,3 +269,35 @@ def test_stored_zips_are_read_too(tmp_path):
     path = raw_zip(tmp_path / "a.zip", [("a.csv", csv_text(motion(9)).encode())], zipfile.ZIP_STORED)
     performance = read_performance(open_capture(path))
     assert performance is not None and performance.frame_count == 9
+
+
+def test_of_several_takes_in_one_folder_the_facts_belong_to_the_table(tmp_path, movie):
+    take_folder(tmp_path / "all" / "a_short", movie, rows=20, lead=0.4)
+    folder = take_folder(tmp_path / "all" / "b_long", movie, rows=40)
+    facts = json.loads((folder / "take.json").read_text())
+    (folder / "take.json").write_text(json.dumps(facts | {"take": 2, "startTimecode": "13:13:04:24.000"}))
+    capture = open_capture(tmp_path / "all")
+    assert capture.metadata["take"] == 2
+    assert capture.movie is not None and capture.movie.folder == "b_long"
+    performance = read_performance(capture)
+    assert performance is not None and performance.time[0] == pytest.approx(0.1, abs=1e-4)
+
+
+def test_mattes_beside_photos_are_not_photos(tmp_path):
+    for name in ("images/cam0/1.png", "images/cam0/2.png", "bg/cam0/1.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(png_bytes())
+    assert [m.name for m in open_capture(tmp_path).photos] == ["images/cam0/1.png", "images/cam0/2.png"]
+
+
+def test_odd_names_on_disk_are_shown_in_plain_letters(tmp_path):
+    folder = leap_folder(tmp_path / "a")
+    try:
+        (folder / "two\nlines.txt").write_text("x")
+        Path(os.fsdecode(os.fsencode(folder) + b"/\xff.txt")).write_text("y")
+    except (OSError, UnicodeError):
+        pytest.skip("this file system has no such names")
+    capture = open_capture(folder)
+    names = [m.name for m in capture.members]
+    assert "two_lines.txt" in names and "?.txt" in names
+    assert sorted(m.read_bytes() for m in capture.members if m.suffix == ".txt") == [b"x", b"y"]
