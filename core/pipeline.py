@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .avatar import GENDERS, SUFFIX, Avatar, refuse_other_folder
 from .capture import Capture, Member, open_capture, read_performance
+from .capture.person import read_person
 from .errors import AvatarError, SettingsError
 from .files import atomic_folder
 from .head import HeadModel, load_model, model_path
@@ -49,10 +50,11 @@ def make_avatar(
     """
     out, report = Path(out_folder).absolute(), Report()
     _check_out(out, Path(capture_path))
-    person = Person(gender or "", identity)
     progress(0.0, "read", "Opening the capture")
     with report.stage("read"):
         capture = open_capture(Path(capture_path))
+        told = read_person(capture)
+        person = Person(gender or told.gender, {**told.identity, **(identity or {})})
         report.warnings += capture.warnings
     report.warnings += [
         f"{member.basename} has no public description: it is kept byte for byte and not decoded."
