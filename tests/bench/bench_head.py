@@ -19,7 +19,8 @@ TARGETS = {"load_s": 0.3, "pose_ms": 10.0}
 
 def run() -> dict[str, float]:
     """Seconds to load; milliseconds to shape a person and to pose one with 52 actions and every joint
-    turned."""
+    turned.
+    """
     rng = np.random.default_rng(0)
     model = load_model("anny")
     coefficients = model.identity_coefficients({"gender": 0.3})

@@ -97,7 +97,8 @@ def stage(folder: Path) -> bpy.types.Scene:
 
 def camera_truth(scene: bpy.types.Scene) -> dict[str, object]:
     """Focal length in pixels of the movie, and the camera's pose in the head frame's axes, metres from the
-    floor."""
+    floor.
+    """
     camera = scene.camera
     bpy.context.view_layer.update()
     matrix = np.array(camera.matrix_world)

@@ -108,8 +108,8 @@ def _gaze(time: np.ndarray, yaw: np.ndarray, pitch: np.ndarray) -> np.ndarray:
     """(T, 2, 2): eyes hold the camera while the head moves, but for the glance."""
     aside = np.stack([_curve(time, GLANCE_DEGREES, column) for column in (1, 2)], axis=1)
     held = np.stack([-yaw, -pitch], axis=1) + aside
-    converge = np.radians(1.8)
-    return np.stack([held + [-converge, 0.0], held + [converge, 0.0]], axis=1)
+    converge = np.radians([1.8, 0.0])
+    return np.stack([held - converge, held + converge], axis=1)
 
 
 def _lids(time: np.ndarray, weights: np.ndarray, gaze: np.ndarray) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the sample's person says: one timeline from which both the sound and the lips are made, so that they
-agree."""
+agree.
+"""
 
 from __future__ import annotations
 
