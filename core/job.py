@@ -36,6 +36,7 @@ EXIT_CANCELLED = 130
 GRACE = 5.0
 """Seconds that a cancelled worker has to clean up before it is killed."""
 
+_READ_OUT = 1.0
 _LINE_LIMIT = 64 * 1024**2
 _TAIL_LINES = 40
 _WINDOWS = os.name == "nt"
@@ -74,6 +75,7 @@ class Job:
         self.done = False
         self._grace = grace
         self._kill_at: float | None = None
+        self._read_until: float | None = None
         self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         options = ["-E", "-s", "-u", "-X", "utf8", "-m", "core"]
@@ -92,15 +94,18 @@ class Job:
         """
         if self.done:
             return []
+        now = time.monotonic()
         ended = self._child.poll() is not None
-        if not ended and self._kill_at is not None and time.monotonic() > self._kill_at:
+        if not ended and self._kill_at is not None and now > self._kill_at:
             _kill(self._child)
-        if ended:
-            # The pipes are closed now, unless a grandchild has inherited them: do not wait for that one.
-            for reader in self._readers:
-                reader.join(timeout=1.0)
+        if ended and self._read_until is None:
+            self._read_until = now + _READ_OUT
+        # The pipes end with the worker, unless a child of its own has inherited them: that one is not
+        # waited for.
+        reading = any(reader.is_alive() for reader in self._readers)
+        over = self._read_until is not None and (not reading or now > self._read_until)
         events = self._drain()
-        if ended:
+        if over:
             self._finish()
         return events
 
@@ -153,7 +158,7 @@ class Job:
         return "\n".join(self._tail)
 
     def _read_stdout(self, stream: IO[bytes]) -> None:
-        with contextlib.suppress(OSError, ValueError):
+        with stream, contextlib.suppress(OSError, ValueError):
             while line := stream.readline(_LINE_LIMIT):
                 message = _message(line)
                 if message is None:
@@ -162,7 +167,7 @@ class Job:
                     self._messages.put(message)
 
     def _read_stderr(self, stream: IO[bytes]) -> None:
-        with contextlib.suppress(OSError, ValueError):
+        with stream, contextlib.suppress(OSError, ValueError):
             while line := stream.readline(65_536):
                 self._tail.append(line.decode("utf-8", "replace").rstrip())
 
@@ -184,12 +189,11 @@ class Job:
     def _finish(self) -> None:
         self.done = True
         code = self._child.wait()
-        for stream in (self._child.stdin, self._child.stdout, self._child.stderr):
-            # A pipe that a grandchild keeps open is still being read: closing it here would wait for that
-            # reader.
-            if stream is not None and not any(reader.is_alive() for reader in self._readers):
-                with contextlib.suppress(OSError):
-                    stream.close()
+        if self._child.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._child.stdin.close()
+        if code:
+            _kill(self._child)  # what a dead worker has started has no use any more
         if self.result is not None and code == 0 and self.error is None:
             return
         self.result = None
