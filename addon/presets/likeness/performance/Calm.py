@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import bpy
+
+filters = bpy.context.scene.likeness.active.likeness.filters
+
+filters.smoothing = "ONE_EURO"
+filters.cutoff = 1.5
+filters.beta = 10.0
+filters.two_way = True
+filters.window = 5
+filters.order = 2
+filters.gain = 1.0
+filters.swap_mouth = False
+filters.mirror = False
+filters.limit_mouth_close = True
+filters.decimate = False
+filters.decimate_error = 0.005

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators, one file per subject. An operator validates, calls one function, reports and returns."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import (
+    double,
+    environment,
+    export_csv,
+    fix_check,
+    identity,
+    import_capture,
+    inspect_capture,
+    load_sample,
+    look,
+    performance,
+    presets,
+    render,
+    stop_job,
+)
+
+MODULES = (
+    import_capture,
+    load_sample,
+    inspect_capture,
+    stop_job,
+    double,
+    identity,
+    performance,
+    export_csv,
+    look,
+    render,
+    presets,
+    fix_check,
+    environment,
+)
+
+CLASSES: tuple[type, ...] = tuple(cls for module in MODULES for cls in module.CLASSES)
+"""Every class of the package, in the order of registration."""
+
+
+def register() -> None:
+    """Let Blender find the presets that ship."""
+    bpy.utils.register_preset_path(presets.FOLDER)
+
+
+def unregister() -> None:
+    """Take them off the search path."""
+    bpy.utils.unregister_preset_path(presets.FOLDER)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every operator id of the extension, so that no panel, menu or keymap carries a literal."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Op(StrEnum):
+    """`bl_idname` of each operator."""
+
+    IMPORT_CAPTURE = "likeness.import_capture"
+    LOAD_SAMPLE = "likeness.load_sample"
+    INSPECT_CAPTURE = "likeness.inspect_capture"
+    STOP_JOB = "likeness.stop_job"
+
+    OPEN_AVATAR = "likeness.open_avatar"
+    REBUILD_DOUBLE = "likeness.rebuild_double"
+    SAVE_AVATAR = "likeness.save_avatar"
+    REMOVE_DOUBLE = "likeness.remove_double"
+    SET_IDENTITY = "likeness.set_identity"
+    RESET_IDENTITY = "likeness.reset_identity"
+
+    CHOOSE_PERFORMANCE = "likeness.choose_performance"
+    ADD_PERFORMANCE = "likeness.add_performance"
+    APPLY_FILTERS = "likeness.apply_filters"
+    RESET_FILTERS = "likeness.reset_filters"
+    ADD_SHAPE_LIMIT = "likeness.add_shape_limit"
+    REMOVE_SHAPE_LIMIT = "likeness.remove_shape_limit"
+    RESAMPLE = "likeness.resample"
+    ADD_SOUND = "likeness.add_sound"
+    EXPORT_CSV = "likeness.export_csv"
+    SAVE_FILTER_PRESET = "likeness.save_filter_preset"
+
+    SET_MATERIALS = "likeness.set_materials"
+    RESET_LOOK = "likeness.reset_look"
+    SET_LIGHTING = "likeness.set_lighting"
+
+    APPLY_RENDER_PRESET = "likeness.apply_render_preset"
+    SAVE_RENDER_PRESET = "likeness.save_render_preset"
+    RENDER_FRAMES = "likeness.render_frames"
+    ENCODE_MOVIE = "likeness.encode_movie"
+    OPEN_FOLDER = "likeness.open_folder"
+
+    FIX_CHECK = "likeness.fix_check"
+    CREATE_ENVIRONMENT = "likeness.create_environment"
+    CHECK_ENVIRONMENT = "likeness.check_environment"
+    SHOW_PREFERENCES = "likeness.show_preferences"

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Import a capture: the worker makes an avatar of it, then the double is built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatProperty, StringProperty
+from bpy_extras.io_utils import ImportHelper
+
+from ..addon import preferences, session
+from ..addon.work import AvatarJob, AvatarOrder
+from ..core.capture import open_capture
+from ..core.errors import CaptureError
+from .base import JobAction, Work
+from .ids import Op
+
+EXTENSIONS = (".zip", ".csv", ".mp4", ".mov", ".jpg", ".jpeg", ".png")
+
+
+class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
+    """Make an animated double of a face capture: a Leap archive, a Live Link Face take, a movie, photos or a folder of them"""
+
+    bl_idname = Op.IMPORT_CAPTURE
+    bl_label = "Import Capture"
+    bl_options = {"REGISTER", "UNDO", "PRESET"}
+    job_label = "Importing the capture"
+
+    filter_glob: StringProperty(default=";".join(f"*{e}" for e in EXTENSIONS), options={"HIDDEN"})
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
+    use_folder: BoolProperty(
+        name="Whole Folder",
+        description="Import the folder as one capture, as for a take or a row of photos, and not the chosen file alone",
+        default=False,
+    )
+    name: StringProperty(
+        name="Name",
+        description="Name of the double; empty takes the name of the capture",
+    )
+    gender: EnumProperty(
+        name="Gender",
+        description="Body of the double",
+        items=(
+            ("AUTO", "From Preferences", "The body that the preferences name", 0),
+            ("FEMALE", "Female", "A woman's body", 1),
+            ("MALE", "Male", "A man's body", 2),
+        ),
+        default="AUTO",
+    )
+    age: FloatProperty(
+        name="Age",
+        description="From newborn, 0, over a child at a third and a young adult at two thirds, to old, 1",
+        min=0.0,
+        max=1.0,
+        default=0.6,
+        subtype="FACTOR",
+    )
+    use_sound: BoolProperty(
+        name="Sound", description="Put the capture's sound into the sequencer, in sync", default=True
+    )
+    use_camera: BoolProperty(name="Camera", description="Add a head-and-shoulders camera", default=True)
+    use_lights: BoolProperty(name="Lighting", description="Add the neutral lights and world", default=True)
+    use_scene_rate: BoolProperty(
+        name="Keep Frame Rate",
+        description="Keep the scene's frame rate; otherwise the first double sets it to that of its capture",
+        default=False,
+    )
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """A dropped file brings its path and needs only the options; otherwise ask for a file."""
+        if self.properties.is_property_set("filepath") and self.filepath:
+            return context.window_manager.invoke_props_dialog(self, width=360, confirm_text="Import")
+        if self.directory and self.files:
+            self.filepath = str(Path(self.directory) / self.files[0].name)
+            return context.window_manager.invoke_props_dialog(self, width=360, confirm_text="Import")
+        return ImportHelper.invoke(self, context, event)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Options in the file dialog, and in the dialog of a dropped file."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        if context.area is not None and context.area.type != "FILE_BROWSER":
+            layout.label(text=Path(self.filepath).name, icon="FILE")
+        source = layout.column()
+        source.prop(self, "use_folder")
+        source.prop(self, "name")
+        header, person = layout.panel("LIKENESS_import_person")
+        header.label(text="Person")
+        if person:
+            person.prop(self, "gender")
+            person.prop(self, "age")
+        header, place = layout.panel("LIKENESS_import_scene", default_closed=True)
+        header.label(text="Scene")
+        if place:
+            place.prop(self, "use_sound")
+            place.prop(self, "use_camera")
+            place.prop(self, "use_lights")
+            place.prop(self, "use_scene_rate")
+
+    def start(self, context: bpy.types.Context) -> Work:
+        """Look at the capture, then let the worker make the avatar."""
+        path = self._path()
+        capture = open_capture(path)
+        return AvatarJob(
+            AvatarOrder(
+                capture=path,
+                name=self.name.strip() or capture.name,
+                gender=preferences.get(context).gender if self.gender == "AUTO" else self.gender,
+                age=self.age,
+                python=preferences.job_python(),
+                folder=preferences.avatars_folder(),
+            )
+        )
+
+    def _path(self) -> Path:
+        given = Path(bpy.path.abspath(self.filepath)) if self.filepath else Path()
+        if not self.filepath or not given.exists():
+            raise CaptureError(f"{given} does not exist." if self.filepath else "No capture was chosen.", "Choose a file.")
+        several = len([f for f in self.files if f.name]) > 1
+        return given.parent if (self.use_folder or several) and given.is_file() else given
+
+    def finish(self, context: bpy.types.Context, result: Path) -> str:
+        """Build the double."""
+        choice = session.BuildChoice(
+            sound=self.use_sound, camera=self.use_camera, lights=self.use_lights, keep_rate=self.use_scene_rate
+        )
+        root = session.add_double(context, result, choice)
+        return session.summary(root)
+
+
+class CaptureFileHandler(bpy.types.FileHandler):
+    """Drag and drop of captures onto a 3D view."""
+
+    bl_idname = "LIKENESS_FH_capture"
+    bl_label = "Face Capture"
+    bl_import_operator = Op.IMPORT_CAPTURE
+    bl_file_extensions = ";".join(EXTENSIONS)
+
+    @classmethod
+    def poll_drop(cls, context: bpy.types.Context) -> bool:
+        """Only 3D views take captures: elsewhere a picture or movie means something else."""
+        return context.area is not None and context.area.type == "VIEW_3D"
+
+
+CLASSES = (ImportCapture, CaptureFileHandler)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Conditions that several operators share, each with the reason that a grey button shows."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..addon import session
+from ..addon.runtime import SESSION
+
+
+class NeedsDouble:
+    """Mix-in: there must be a double, and no job that will change it."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Whether a double is chosen."""
+        if SESSION.job.active:
+            cls.poll_message_set(f"{SESSION.job.label}: stop it or wait for it")  # type: ignore[attr-defined]
+            return False
+        if session.active_root(context) is None:
+            cls.poll_message_set("Import a capture first")  # type: ignore[attr-defined]
+            return False
+        return True
+
+
+class NeedsPerformance(NeedsDouble):
+    """Mix-in: the double must have a performance."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Whether the chosen double has a performance."""
+        if not super().poll(context):
+            return False
+        root = session.active_root(context)
+        if root is None or not root.likeness.performance:
+            cls.poll_message_set("This double has no performance: add one first")  # type: ignore[attr-defined]
+            return False
+        return True

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The preferences as they are drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..addon.runtime import SESSION
+from ..ops.ids import Op
+from .common import draw_job, split_column
+
+
+def draw(preferences: Any, _context: bpy.types.Context) -> None:
+    """Environment first, since it may need an act; then folders and placement."""
+    layout = preferences.layout
+    _draw_environment(layout, preferences)
+    header, body = layout.panel("LIKENESS_prefs_folders")
+    header.label(text="Folders")
+    if body:
+        column = split_column(body)
+        column.prop(preferences, "avatars_folder")
+        column.prop(preferences, "model_folder")
+    header, body = layout.panel("LIKENESS_prefs_new")
+    header.label(text="New Doubles")
+    if body:
+        column = split_column(body)
+        column.prop(preferences, "gender")
+        column.prop(preferences, "placement_location")
+        column.prop(preferences, "placement_rotation")
+
+
+def _draw_environment(layout: Any, preferences: Any) -> None:
+    box = layout.box()
+    box.label(text="Worker Environment", icon="CONSOLE")
+    column = box.column(align=True)
+    column.scale_y = 0.85
+    column.label(text="Face tracking and fitting run in a Python environment of their own, outside Blender.")
+    column.label(text="Captures with recorded weights need none: Blender's Python reads them.")
+    split_column(box).prop(preferences, "worker_python")
+    if preferences.worker_report:
+        box.label(text=preferences.worker_report, icon="INFO")
+    elif not preferences.worker_python:
+        box.label(text="None chosen: Blender's Python is used", icon="INFO")
+    else:
+        box.label(text="Not checked yet", icon="QUESTION")
+    if SESSION.job.active:
+        draw_job(box)
+        return
+    if not bpy.app.online_access:
+        row = box.row()
+        row.label(text="Creating one downloads packages; online access is off.", icon="INTERNET_OFFLINE")
+        row.prop(bpy.context.preferences.system, "use_online_access", text="Allow Online Access")
+    row = box.row(align=True)
+    row.operator(Op.CREATE_ENVIRONMENT, text="Create...", icon="IMPORT")
+    row.operator(Op.CHECK_ENVIRONMENT, icon="CHECKMARK")
