@@ -95,7 +95,7 @@ def _zip_members(path: Path) -> list[Member]:
     _check_directory_size(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            infos = [info for info in archive.infolist() if not info.is_dir()]
+            infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
     except (
         zipfile.BadZipFile,
         NotImplementedError,

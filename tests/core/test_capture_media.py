@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import subprocess
 import sys
@@ -20,6 +21,7 @@ def member(path):
 
 
 def assert_both_ways_agree(path):
+    pytest.importorskip("av")
     plain, by_av = media_facts(member(path), use_av=False), media_facts(member(path), use_av=True)
     assert plain.duration == pytest.approx(by_av.duration, abs=1e-3)
     assert plain.fps == pytest.approx(by_av.fps, rel=1e-4)
@@ -137,6 +139,14 @@ def test_a_photo_turned_by_exif_says_so(tmp_path, orientation, degrees):
     path.write_bytes(jpeg_bytes(orientation=orientation))
     facts = image_facts(member(path))
     assert (facts.width, facts.height, facts.rotation) == (48, 64, degrees)
+
+
+def test_the_made_photo_is_a_photo():
+    image = pytest.importorskip("PIL.Image")
+    with image.open(io.BytesIO(jpeg_bytes(40, 24, 6))) as photo:
+        photo.load()
+        assert photo.size == (40, 24) and photo.getexif()[0x0112] == 6
+        assert photo.getextrema() == (128, 128)
 
 
 def test_a_broken_picture_header_leaves_the_size_unknown(tmp_path):
