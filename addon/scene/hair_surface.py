@@ -115,6 +115,11 @@ def _triangles(faces: Array, uv: Array) -> tuple[Array, Array]:
     )
 
 
+def triangulated(faces: Array) -> Array:
+    """(t, 3) triangles of quads ((n, 4) rows, -1 last for a triangle)."""
+    return _triangles(faces, np.zeros((*faces.shape, 2)))[0]
+
+
 def _vertex_normals(vertices: Array, triangles: Array) -> Array:
     corners = vertices[triangles]
     faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
