@@ -210,14 +210,18 @@ def verb_setup(options: argparse.Namespace) -> int:
     return 0
 
 
+def require_capture(given: str | None) -> Path:
+    """The capture that was named, else the sample that ships."""
+    capture = Path(given).resolve() if given else SAMPLE
+    if not capture.exists():
+        raise LikenessError(f"{capture} does not exist.", "Name a capture, or run `build.py sample`.")
+    return capture
+
+
 def verb_demo(options: argparse.Namespace) -> int:
     """Capture to rendered double, with the zip that ships, as a user does it headless."""
     began = time.monotonic()
-    capture = Path(options.capture).resolve() if options.capture else SAMPLE
-    if not capture.exists():
-        raise LikenessError(
-            f"{capture} does not exist: name a capture, or build the sample with `build.py sample`."
-        )
+    capture = require_capture(options.capture)
     out = Path(options.out).resolve()
     with installed(MAIN) as env:
         script = Path(env["LIKENESS_EXTENSION"]) / "addon" / "batch.py"
@@ -264,13 +268,15 @@ def verb_sample(_options: argparse.Namespace) -> int:
 
 
 def verb_gui_test(options: argparse.Namespace) -> int:
-    """Drive a real Blender window."""
+    """Drive a real Blender window; status 77 when this machine cannot have one."""
     from tests.gui import session
 
+    capture = require_capture(options.capture)
+    root = Path(options.root).resolve() if options.root else None
     with tempfile.TemporaryDirectory(prefix="likeness-zip-") as folder:
-        return session.main(
-            package(Path(folder)), Path(options.out).resolve(), options.root, options.capture or SAMPLE
-        )
+        made = package(Path(folder))
+        pip = [MAIN.python, "-I", "-m", "pip"]
+        return session.main(made, capture, Path(options.out).resolve(), root, pip)
 
 
 def verb_clean(options: argparse.Namespace) -> int:
@@ -321,6 +327,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> int:
     """Run one verb; every expected failure is one sentence and status 1."""
     options = parse(arguments)
+    # A polite stop ends our children too: they have their own process groups.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return int(options.run(options))
     except LikenessError as error:

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The session in the window, run by Blender: install, import by clicks, look, undo, preferences, disable."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import addon_utils
+import bpy
+
+SHARED = Path("/mnt")
+sys.path.insert(0, str(SHARED))
+
+import robot  # noqa: E402
+
+OUT = SHARED / "out"
+MODULE = "bl_ext.user_default.likeness"
+IMPORT = "bpy.ops.likeness.import_capture"
+BUILD_LIMIT = 240.0
+FACTS: dict = {"checks": [], "finished": False}
+
+
+class StuckError(Exception):
+    """What the rest of the session builds on is not there."""
+
+
+def check(name: str, ok: object, detail: object = "") -> None:
+    """Record one fact; the file is complete after each."""
+    FACTS["checks"].append({"name": name, "ok": bool(ok), "detail": str(detail)[:400]})
+    save()
+
+
+def require(name: str, fact: object) -> None:
+    """Record a fact without which the session cannot go on."""
+    check(name, fact)
+    if not fact:
+        raise StuckError(name)
+
+
+def save() -> None:
+    (OUT / "facts.json").write_text(json.dumps(FACTS, indent=1))
+
+
+def shot(name: str) -> robot.Wait:
+    """A picture, after the window had time to draw."""
+    yield 1.5
+    robot.picture(str(OUT / f"{name}.png"))
+
+
+def doubles() -> list[bpy.types.Collection]:
+    return [collection for collection in bpy.data.collections if collection.name.startswith("Likeness ")]
+
+
+def animated() -> bool:
+    """Whether a mesh of a double has shape keys that are driven by an action."""
+    return any(
+        item.type == "MESH"
+        and item.data.shape_keys is not None
+        and item.data.shape_keys.animation_data is not None
+        and item.data.shape_keys.animation_data.action is not None
+        for collection in doubles()
+        for item in collection.all_objects
+    )
+
+
+def install() -> robot.Wait:
+    """The zip, as Install from Disk does it."""
+    zip_path = str(SHARED / "likeness.zip")
+    bpy.ops.extensions.package_install_files(filepath=zip_path, repo="user_default", enable_on_install=True)
+    yield 1.0
+    check("the zip is installed and enabled", addon_utils.check(MODULE) == (True, True))
+
+
+def open_tab() -> robot.Wait:
+    """The sidebar with the tab of the extension."""
+    view = robot.area("VIEW_3D")
+    view.spaces.active.show_region_ui = True
+    yield 1.0
+    robot.region(view, "UI").active_panel_category = "Likeness"
+    yield from shot("1_tab")
+    check("the sidebar has the tab", robot.region(view, "UI").active_panel_category == "Likeness")
+
+
+def choose_capture() -> robot.Wait:
+    """Click Import in the panel, choose the file in the browser, click the browser's button."""
+    sidebar = robot.region(robot.area("VIEW_3D"), "UI")
+    spot = yield from robot.find(sidebar, IMPORT)
+    require("the import button is found in the panel", spot)
+    yield from robot.click(spot)
+    yield 2.0
+    browser = robot.area("FILE_BROWSER")
+    require("a click opens the file browser", browser)
+    capture = next((SHARED / "capture").iterdir())
+    browser.spaces.active.params.directory = str(capture.parent).encode()
+    yield 1.5
+    browser.spaces.active.params.filename = capture.name
+    browser.tag_redraw()
+    yield from shot("2_browser")
+    buttons = robot.region(browser, "EXECUTE")
+    spot = yield from robot.find(buttons, "bpy.ops.file.execute", (0.95, 0.88), 10)
+    require("the browser's button is found", spot)
+    yield from robot.click(spot)
+
+
+def wait_for_double() -> robot.Wait:
+    """The job runs in its own process; the window must stay alive and end with a double."""
+    began, ticks, shown = time.monotonic(), 0, False
+    while not animated() and time.monotonic() - began < BUILD_LIMIT:
+        yield 0.25
+        ticks += 1
+        if not shown and time.monotonic() - began > 1.0:
+            robot.picture(str(OUT / "3_working.png"))
+            shown = True
+    seconds = time.monotonic() - began
+    check("a double with an action exists", animated(), f"{seconds:.1f} s, {[c.name for c in doubles()]}")
+    check("the window was alive meanwhile", ticks >= min(4, seconds), f"{ticks} timer ticks")
+    yield 2.0
+
+
+def look() -> robot.Wait:
+    """The viewport through the camera, plain and with materials, and the panel beside it."""
+    view = robot.area("VIEW_3D")
+    scene = bpy.context.scene
+    scene.frame_set((scene.frame_start + scene.frame_end) // 2)
+    if scene.camera is not None:
+        view.spaces.active.region_3d.view_perspective = "CAMERA"
+        with bpy.context.temp_override(window=robot.window(), area=view, region=robot.region(view, "WINDOW")):
+            bpy.ops.view3d.view_center_camera()
+    check("the scene has a camera", scene.camera)
+    yield from shot("4_double")
+    view.spaces.active.shading.type = "MATERIAL"
+    for _ in range(3):
+        view.tag_redraw()
+        yield 8.0
+    yield from shot("5_materials")
+    view.spaces.active.shading.type = "SOLID"
+    yield 1.0
+
+
+def undo_and_redo() -> robot.Wait:
+    """One Ctrl-Z takes the whole double away, one Ctrl-Shift-Z brings it back."""
+    main = robot.region(robot.area("VIEW_3D"), "WINDOW")
+    robot.xdotool("mousemove", *robot.on_screen(main, main.width // 3, main.height // 2))
+    yield from robot.press("ctrl+z")
+    yield 3.0
+    check("one undo takes the double away", not doubles(), [c.name for c in doubles()])
+    yield from robot.press("ctrl+shift+z")
+    yield 4.0
+    check("one redo brings it back", animated())
+
+
+def preferences() -> robot.Wait:
+    """The page of the extension in the preferences."""
+    bpy.ops.preferences.addon_show(module=MODULE)
+    yield 3.0
+    check("the preferences open", len(bpy.context.window_manager.windows) == 2)
+    yield from shot("6_preferences")
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[-1]):
+        bpy.ops.wm.window_close()
+    yield 1.0
+
+
+def take_leave() -> robot.Wait:
+    """No error was reported or printed, and the extension goes without a word."""
+    check("no error was reported", not robot.errors_reported(), robot.errors_reported())
+    addon_utils.disable(MODULE, default_set=True)
+    yield 2.0
+    yield from shot("7_disabled")
+    check("the extension is disabled", addon_utils.check(MODULE) == (False, False))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log = (OUT / "blender.log").read_text(errors="replace")
+    at = log.find("Traceback")
+    check("no exception was printed", at < 0, log[at : at + 1500] if at >= 0 else "")
+
+
+def session() -> robot.Wait:
+    """Everything, in order; a failed check does not hide the later ones."""
+    for step in (
+        install,
+        open_tab,
+        choose_capture,
+        wait_for_double,
+        look,
+        undo_and_redo,
+        preferences,
+        take_leave,
+    ):
+        try:
+            yield from step()
+        except StuckError:
+            robot.picture(str(OUT / f"stuck_{step.__name__}.png"))
+            return
+        except Exception as problem:  # noqa: BLE001 - a defect in one step is a failed check, the rest still runs
+            traceback.print_exc()
+            check(f"{step.__name__} runs to its end", False, f"{type(problem).__name__}: {problem}")
+            robot.picture(str(OUT / f"failed_{step.__name__}.png"))
+    FACTS["finished"] = True
+
+
+def tick(running: robot.Wait) -> float:
+    """One step per timer call; ends the process with an honest status."""
+    try:
+        return next(running)
+    except StopIteration:
+        save()
+    except BaseException:  # noqa: BLE001 - the window would stay open for ever
+        traceback.print_exc()
+        save()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0 if FACTS["finished"] and all(item["ok"] for item in FACTS["checks"]) else 1)
+
+
+bpy.context.preferences.view.show_splash = False
+bpy.context.preferences.view.filebrowser_display_type = "SCREEN"
+RUNNING = session()
+bpy.app.timers.register(lambda: tick(RUNNING), first_interval=2.5, persistent=True)
