@@ -180,14 +180,20 @@ class MemberStream:
 
 def _write(source: MemberStream, member: Member, target: Path) -> Path:
     """Write beside the target and rename when complete."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with beside.open("wb") as sink:
-            _copy(source, sink, member)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("wb") as sink:
+                _copy(source, sink, member)
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as problem:  # reading fails as CaptureError, so this is the target's
+        raise CaptureError(
+            f"{target.name} cannot be written to {target.parent}: {reason(problem)}.",
+            "Check the folder and its space.",
+        ) from problem
     return target
 
 

@@ -86,6 +86,22 @@ def test_data_bin_comes_out_byte_for_byte(tmp_path):
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["data.bin"]
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    member = open_capture(leap_folder(tmp_path / "a")).opaque[0]
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CaptureError, match=r"data\.bin cannot be written to"):
+        member.extract_to(tmp_path / "file")
+
+
+def test_frames_of_the_same_name_are_not_mixed_up(tmp_path):
+    for camera in ("a", "b"):
+        (tmp_path / "in" / camera).mkdir(parents=True)
+        (tmp_path / "in" / camera / "1.png").write_bytes(png_bytes())
+    with pytest.raises(CaptureError, match="is there twice"):
+        extract_all(open_capture(tmp_path / "in").photos, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_names_may_be_in_any_case(tmp_path, movie):
     folder = tmp_path / "shouted"
     folder.mkdir()
