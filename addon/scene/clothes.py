@@ -72,7 +72,7 @@ def dress(
         piece = cut(model, garment, depth)
         fit = FITS[garment]
         ease = fit.ease * (pattern.leg_width() if garment == "TROUSERS" else np.ones(len(depth)))
-        points = fitted(piece, rest, collider, ease, fit.hang, fit.smooth)
+        points = fitted(piece, rest, collider, ease, ~pattern.arm, fit.hang, fit.smooth)
         objects.append(_place(collection, body, armature, model, garment, piece, points, look))
         covered |= depth > _TUCK
     cover_body(body, model_rows(body.data), covered)

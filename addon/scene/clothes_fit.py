@@ -13,8 +13,10 @@ from .hair_surface import Collider
 Array = np.ndarray
 
 
-def fitted(piece: Piece, rest: Any, collider: Collider, ease: Array, hang: float, smooth: int) -> Array:
-    """(n, 3) head frame, metres. `ease`: (V,) distance from the skin; `hang` 0..1: how far the cloth falls straight from
+def fitted(
+    piece: Piece, rest: Any, collider: Collider, ease: Array, trunk: Array, hang: float, smooth: int
+) -> Array:
+    """(n, 3) head frame, metres. `ease`: (V,) distance from the skin; `trunk`: (V,) bool, not of an arm; `hang` 0..1: how far the cloth falls straight from
     where the body is widest; `smooth`: rounds of smoothing that take out what cloth bridges."""
     points = piece.mix(np.asarray(rest.vertices, np.float64))
     edges = edges_of(piece.polygons)
@@ -23,7 +25,7 @@ def fitted(piece: Piece, rest: Any, collider: Collider, ease: Array, hang: float
     points = _smoothed(points, edges, border, smooth)
     points = collider.keep_out(points, room, reach=0.08)
     if hang > 0.0:
-        points = _hanging(points, piece.depth, hang)
+        points = _hanging(points, trunk[piece.first] & trunk[piece.second], hang)
     points = _smoothed(points, edges, border, 2)
     return collider.keep_out(points, room, reach=0.08)
 
@@ -61,10 +63,9 @@ def _smoothed(points: Array, edges: Array, border: Array, rounds: int) -> Array:
     return points
 
 
-def _hanging(points: Array, depth: Array, amount: float) -> Array:
+def _hanging(points: Array, trunk: Array, amount: float) -> Array:
     """Let the cloth fall from the widest place above: per direction about the trunk's axis, radii may shrink downwards
     only by (1 - amount) of what the body does."""
-    trunk = np.abs(points[:, 0]) < 1.0
     axis_z = np.median(points[trunk][:, 2])
     offset = points - [0.0, 0.0, axis_z]
     angle, radius = np.arctan2(offset[:, 0], offset[:, 2]), np.hypot(offset[:, 0], offset[:, 2])
@@ -74,7 +75,7 @@ def _hanging(points: Array, depth: Array, amount: float) -> Array:
     level = np.clip(np.searchsorted(-levels, -points[:, 1]), 0, 31)
     widest = np.zeros((32, sectors))
     chest = points[:, 1] < points[:, 1].max() - 0.12
-    body = chest & (np.abs(points[:, 0]) < 0.24)
+    body = chest & trunk
     np.maximum.at(widest, (level[body], sector[body]), radius[body])
     widest = np.maximum(widest, np.maximum(np.roll(widest, 1, axis=1), np.roll(widest, -1, axis=1)) * 0.97)
     fallen = np.maximum.accumulate(widest, axis=0) * 0.98

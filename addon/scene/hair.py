@@ -37,7 +37,8 @@ def grow_hair(
         raise ValueError(f"hair style {look.hair_style!r}: expected one of {', '.join(HAIR_STYLES)}")
     skin, masks = Skin(model, rest), skin_masks(model)
     prepare_surface(body, model)
-    brows = grow_brows(skin, masks["brows"], 900, fullness=0.8 if look.hair_style in ("BOB", "TIED") else 1.0)
+    fine = look.hair_style in ("BOB", "TIED")
+    brows = grow_brows(skin, masks["brows"], 640 if fine else 820, fullness=0.7 if fine else 0.85)
     objects = [_place(collection, body, "brows", brows, look)]
     if look.hair_style == "NONE":
         _remove(collection, body, "hair")
@@ -85,7 +86,7 @@ def _place(
         obj["likeness_role"] = role
         if "likeness_id" in body:
             obj["likeness_id"] = body["likeness_id"]
-        data.materials.append(material_of(body, "Hair", look))
+        data.materials.append(material_of(body, role.capitalize(), look))
     else:
         old: Any = obj.data
         for material in old.materials:

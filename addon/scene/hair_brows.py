@@ -16,7 +16,7 @@ POINTS = 5
 
 def grow_brows(skin: Skin, density: Array, count: int, fullness: float) -> Strands:
     """Both eyebrows, `count` hairs in all, rooted where `density` ((V,)) is."""
-    roots = skin.roots(density**1.5, count, seed=21)
+    roots = skin.roots(density**2.2, count, seed=21)
     along, across = brow_coordinates(roots.places)
     rng = np.random.default_rng(22)
     directions = _lean(along, across, np.sign(roots.places[:, 0]), rng)

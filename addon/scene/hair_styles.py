@@ -92,10 +92,11 @@ def _lengths(style: str, places: Array) -> Array:
     if style == "SHORT":
         front = smoothstep(places[:, 2], -1.6, -0.2)
         faded = np.interp(_above_hairline(places), [0.0, 0.25, 0.9], [0.09, 0.17, 0.34])
-        return vary * (faded + _top(places) * (0.28 + 0.34 * front))
+        part = 1.0 - 0.55 * smoothstep(places[:, 0], PART - 0.1, PART + 0.25)
+        return vary * (faded + _top(places) * (0.26 + 0.34 * front) * part)
     if style == "TIED":
         return vary * 0.55 * np.linalg.norm(places - _KNOT, axis=1) + 0.8
-    return vary * np.clip(places[:, 1] + 2.25, 0.6, 4.2) * np.interp(_top(places), [0, 1], [1.02, 1.28])
+    return vary * np.clip(places[:, 1] + 2.0, 0.7, 4.0) * np.interp(_top(places), [0, 1], [1.02, 1.26])
 
 
 _KNOT = np.array([0.0, 0.45, -3.05])
@@ -109,7 +110,7 @@ def _margins(style: str, places: Array) -> Array:
     if style == "SHORT":
         return 0.03 + 0.12 * _top(places)
     rng = np.random.default_rng(12)
-    layer = 0.06 + 0.2 * smoothstep(places[:, 1], -0.6, 1.7) + 0.05 * rng.random(len(places))
+    layer = 0.05 + 0.13 * smoothstep(places[:, 1], -0.6, 1.7) + 0.05 * rng.random(len(places))
     return layer * (0.55 if style == "TIED" else 1.0)
 
 
@@ -126,7 +127,7 @@ def _comb(style: str, places: Array) -> Array:
         return whorl
     if style == "SHORT":
         side = _side(places)
-        swept = np.stack([0.85 * side, 0.15 + 0.0 * side, np.where(side < 0, -0.55, -0.3)], axis=1)
+        swept = np.stack([np.where(side < 0, -0.8, 0.35), 0.1 + 0.0 * side, np.where(side < 0, -0.6, -0.9)], axis=1)
         down = np.stack([0.0 * side, -1.0 + 0.0 * side, np.where(places[:, 2] > -1.3, -0.55, -0.1)], axis=1)
         back = smoothstep(places[:, 2], -1.5, -2.1)[:, None]
         return top * ((1 - back) * swept + back * whorl) + (1 - top) * _unit(down + 0.3 * whorl)
@@ -162,9 +163,10 @@ def _pull(style: str, roots: Roots, place: Array, along: float) -> Array:
     if style == "TIED":
         return 0.9 * _unit(_KNOT - place)
     inward = np.stack([-np.sign(place[:, 0]), np.zeros(len(place)), np.zeros(len(place))], axis=1)
-    curl = 0.22 * smoothstep(np.full(len(place), along), 0.72, 1.0)[:, None] * inward
+    hug = 0.10 + 0.25 * smoothstep(np.full(len(place), along), 0.7, 1.0)
+    curl = (hug * smoothstep(place[:, 1], 0.4, -0.6))[:, None] * inward
     side = _side(roots.places)
-    away = np.stack([0.22 * side, np.zeros(len(side)), np.full(len(side), -0.18)], axis=1) * (1.0 - along)
+    away = np.stack([0.12 * side, np.zeros(len(side)), np.full(len(side), -0.18)], axis=1) * (1.0 - along)
     return np.array([0.0, -0.55, 0.0]) + away * _top(roots.places)[:, None] + curl
 
 

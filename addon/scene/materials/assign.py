@@ -21,7 +21,7 @@ from .skin import build_skin
 from .surface import polygon_parts
 
 SLOTS = ("Skin", "Eye", "Cornea", "Tear", "Lashes", "Teeth", "Gums", "Tongue")
-PERSONAL = ("Skin", "Eye", "Lashes", "Hair", "Top", "Bottom", "Shoes")
+PERSONAL = ("Skin", "Eye", "Lashes", "Hair", "Brows", "Top", "Bottom", "Shoes")
 """Materials each person has an own copy of; the others are shared by all."""
 _PREFIXES = (
     ("eye", "Eye"), ("cornea", "Cornea"), ("tear", "Tear"), ("lash", "Lashes"), ("teeth", "Teeth"), ("gum", "Gums"),
@@ -115,6 +115,7 @@ def _builders(look: Look) -> dict[str, Callable[[bpy.types.Material], None]]:
         "Gums": lambda material: build_mouth_part(material, "Gums"),
         "Tongue": lambda material: build_mouth_part(material, "Tongue"),
         "Hair": lambda material: build_hair(material, look),
+        "Brows": lambda material: build_hair(material, look, darker=0.12),
         "Top": lambda material: build_fabric(material, look.top_colour),
         "Bottom": lambda material: build_fabric(material, look.bottom_colour, denim=True),
         "Shoes": lambda material: build_fabric(material, (0.012, 0.012, 0.013)),

@@ -47,7 +47,7 @@ def hair_group() -> bpy.types.NodeTree:
     melanin = g.sub(control["Melanin"], g.mul(g.mul(g.sub(random, 0.5), control["Variation"]), 0.16))
     natural = g.ramp(melanin, COLOURS)
     red = g.mul(control["Melanin Redness"], 0.6)
-    colour = g.mix(red, natural, g.mix(1.0, natural, (1.45, 0.82, 0.55), "MULTIPLY"))
+    colour = g.mix(red, natural, g.mix(1.0, natural, (1.25, 0.86, 0.66), "MULTIPLY"))
     shuffled = g.math("FRACT", g.mul(random, 91.7))
     colour = g.mix(g.math("LESS_THAN", shuffled, control["Grey"]), colour, (0.5, 0.49, 0.47))
     colour = g.mix(1.0, colour, control["Tint"], "MULTIPLY")
@@ -66,15 +66,15 @@ def hair_colour(melanin: float, redness: float) -> tuple[float, float, float]:
     low, high = next((pair for pair in pairs if melanin <= pair[1][0]), (COLOURS[-2], COLOURS[-1]))
     t = (min(max(melanin, 0.0), 1.0) - low[0]) / (high[0] - low[0])
     blend = [a + t * (b - a) for a, b in zip(low[1], high[1], strict=True)]
-    red = [1.0 + 0.6 * redness * (c - 1.0) for c in (1.45, 0.82, 0.55)]
+    red = [1.0 + 0.6 * redness * (c - 1.0) for c in (1.25, 0.86, 0.66)]
     return (blend[0] * red[0], blend[1] * red[1], blend[2] * red[2])
 
 
-def build_hair(material: bpy.types.Material, look: Look) -> None:
-    """Fill a new hair material for one person."""
+def build_hair(material: bpy.types.Material, look: Look, darker: float = 0.0) -> None:
+    """Fill a new hair material for one person; `darker` adds melanin, for eyebrows."""
     g = Graph(material.node_tree)
     group = g.node("ShaderNodeGroup", label=GROUP, node_tree=hair_group())
-    group.inputs["Melanin"].default_value = look.hair_melanin
+    group.inputs["Melanin"].default_value = min(look.hair_melanin + darker, 1.0)
     group.inputs["Melanin Redness"].default_value = look.hair_redness
     material.diffuse_color = (*hair_colour(look.hair_melanin, look.hair_redness), 1.0)
     shader_pair(g, _strand(g, group), _traced_strand(g, group))
@@ -96,7 +96,7 @@ def _strand(g: Graph, group: bpy.types.Node):
 def _traced_strand(g: Graph, group: bpy.types.Node):
     """Chiang's hair model, coloured directly so that both sets agree."""
     node = g.node("ShaderNodeBsdfHairPrincipled", parametrization="COLOR")
-    lifted = g.mix(1.0, group.outputs["Colour"], (1.15, 1.15, 1.15), "MULTIPLY")
+    lifted = g.mix(1.0, group.outputs["Colour"], (0.75, 0.75, 0.75), "MULTIPLY")
     return g.call(node, Color=lifted, Roughness=0.32, Radial_Roughness=0.4, Coat=0.05, IOR=1.55, Random_Roughness=0.15, Random=group.outputs["Random"])
 
 
