@@ -217,6 +217,8 @@ def _other_use(basename: str) -> str:
     lower = basename.lower()
     if lower in ("take.json", "frame_log.csv", "video_metadata.json", "audio_metadata.json"):
         return "facts of the take: start time, device"
+    if lower == "likeness.json":
+        return "who the person is: gender and shape"
     if lower == "thumbnail.jpg":
         return "not needed"
     if lower.endswith("_neutral.csv"):

@@ -8,7 +8,6 @@ A phone archive says nothing of the kind; this one lets a studio keep the choice
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 from ..errors import CaptureError
@@ -18,6 +17,7 @@ from .take import read_json
 NAME = "likeness.json"
 VERSION = 1
 _MOST = 1000
+_FAR = 1e6
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def read_person(capture: Capture) -> PersonHints:
     if not isinstance(identity, dict) or len(identity) > _MOST:
         raise _wrong(member.name, f"identity must be a table of at most {_MOST} numbers")
     for name, value in identity.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _FAR:
             raise _wrong(member.name, f"identity {name[:40]!r} is not a finite number")
     return PersonHints(gender, {name: float(value) for name, value in identity.items()})
 

@@ -26,6 +26,7 @@ from capture_samples import (
 )
 
 from core.capture import extract_all, open_capture, read_face_mesh, read_performance
+from core.capture.person import read_person
 from core.errors import CaptureError
 
 
@@ -317,3 +318,13 @@ def test_odd_names_on_disk_are_shown_in_plain_letters(tmp_path):
     names = [m.name for m in capture.members]
     assert "two_lines.txt" in names and "?.txt" in names
     assert sorted(m.read_bytes() for m in capture.members if m.suffix == ".txt") == [b"x", b"y"]
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 400, "NaN", "Infinity", "true", '"x"', "[]"])
+def test_a_person_sidecar_with_absurd_numbers_is_refused(tmp_path, value):
+    folder = leap_folder(tmp_path / "a")
+    (folder / "likeness.json").write_text('{"likeness": 1, "gender": "female", "identity": {"age": 0.5}}')
+    assert read_person(open_capture(folder)).identity == {"age": 0.5}
+    (folder / "likeness.json").write_text(f'{{"likeness": 1, "identity": {{"age": {value}}}}}')
+    with pytest.raises(CaptureError, match="not a finite number"):
+        read_person(open_capture(folder))
