@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A performance as keys: one Action with a slot for the armature and one for the shape keys.
 
-The recording is never changed. Where filters do something, the recorded keys are kept beside the filtered ones as a
-second action ("... raw"), and `use_filtered` switches between them without reading anything. Keys lie at
-`first_frame + time * rate`, between whole frames where the samples do; other F-Curves and slots in our actions stay.
+The recording is never changed. Where filters do something, the recorded keys are kept beside the filtered
+ones as a second action ("... raw"), and `use_filtered` switches between them without reading anything. Keys
+lie at `first_frame + time * rate`, between whole frames where the samples do; other F-Curves and slots in
+our actions stay.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import bpy
@@ -23,12 +24,12 @@ from ...core.performance import Performance
 from . import bpy_compat
 from .double import Double, tag
 from .eyes import drive_eyes, eye_bones, rotation_path, undrive_eyes
-from .rig import bone_turn, role_bones
+from .rig import bone_turn, performed_bones, role_bones
 from .timing import rate_of
 
 _PERFORMANCE_KEY = "likeness_performance"
 _HEAD_ERROR = np.radians(0.05)
-"""Half the turn of the head, in parts of a quaternion, that decimation may cause at most: a tenth of a degree."""
+"""Change of a part of a quaternion that decimation may cause: a tenth of a degree of the head."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def write_performance(
     changes = filters != FilterSettings() or options.decimate_error is not None
     if changes:
         raw = _action(double, performance.name, "raw")
-        _write(scene, double, model, rest, performance, KeyOptions(options.first_frame, options.neck_share), raw)
+        _write(scene, double, model, rest, performance, replace(options, decimate_error=None), raw)
     else:
         _remove(double, performance.name, "raw")
     action = _action(double, performance.name, "action")
@@ -116,7 +117,6 @@ def _remove(double: Double, name: str, role: str) -> None:
 
 def _play(double: Double, action: bpy.types.Action) -> None:
     for owner in (double.armature, double.shape_keys):
-        owner.animation_data or owner.animation_data_create()
         slot, _bag = bpy_compat.channelbag(action, owner)
         bpy_compat.assign_action(owner, action, slot)
 
@@ -136,16 +136,16 @@ def _write(
     _write_weights(keys_bag, frames, performance, options.decimate_error)
     _, bones_bag = bpy_compat.channelbag(action, double.armature)
     turns = bone_turns(model, performance, options.neck_share)
-    performed = {bone for role in ("neck", "head") for bone in role_bones(model, role)} | set(eye_bones(model).values())
-    bpy_compat.remove_fcurves(bones_bag, [rotation_path(bone) for bone in performed - set(turns)])
+    still = [bone for bone in performed_bones(model) if bone not in turns]
+    bpy_compat.remove_fcurves(bones_bag, [rotation_path(bone) for bone in still])
     for bone, turn in turns.items():
         axes = rest.joint_rotations[model.joint_names.index(bone)]
         quaternions = rotation.continuous(bone_turn(axes, turn))
         kept: Any = slice(None)
         if options.decimate_error is not None:
             kept = core_filters.decimate(performance.time, quaternions, _HEAD_ERROR)
-        for index in range(4):
-            bpy_compat.write_fcurve(bones_bag, rotation_path(bone), index, frames[kept], quaternions[kept, index])
+        for index, values in enumerate(quaternions[kept].T):
+            bpy_compat.write_fcurve(bones_bag, rotation_path(bone), index, frames[kept], values)
 
 
 def _write_weights(bag: Any, frames: np.ndarray, performance: Performance, error: float | None) -> None:
@@ -160,8 +160,8 @@ def _write_weights(bag: Any, frames: np.ndarray, performance: Performance, error
 def bone_turns(model: HeadModel, performance: Performance, neck_share: float) -> dict[str, np.ndarray]:
     """Turns (T, 4) about the head frame's axes of each bone that the performance moves.
 
-    The head's rotation is split into powers of itself, which commute: neck bones and head together make exactly the
-    recorded rotation.
+    The head's rotation is split into powers of itself, which commute: neck bones and head together make
+    exactly the recorded rotation.
     """
     turns: dict[str, np.ndarray] = {}
     head, neck = role_bones(model, "head"), role_bones(model, "neck")
@@ -174,7 +174,7 @@ def bone_turns(model: HeadModel, performance: Performance, neck_share: float) ->
         for column, role in enumerate(("eye_left", "eye_right")):
             if role in eye_bones(model):
                 yaw, pitch = performance.gaze[:, column].T
-                turns[eye_bones(model)[role]] = rotation.from_angles(yaw, pitch, 0.0)
+                turns[eye_bones(model)[role]] = rotation.from_angles(yaw, pitch, np.zeros(len(yaw)))
     return turns
 
 

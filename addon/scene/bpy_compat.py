@@ -35,7 +35,7 @@ def channelbag(action: bpy.types.Action, owner: Any) -> tuple[Any, Any]:
     if slot is None:
         slot = action.slots.new(id_type=owner.id_type, name=owner.name)
     layer = action.layers[0] if len(action.layers) else action.layers.new("Layer")
-    strip = layer.strips[0] if len(layer.strips) else layer.strips.new(type="KEYFRAME")
+    strip: Any = layer.strips[0] if len(layer.strips) else layer.strips.new(type="KEYFRAME")
     return slot, strip.channelbag(slot, ensure=True)
 
 

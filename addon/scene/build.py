@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`build`: one call from an avatar and a performance to a double in the scene. Again: the same double, updated."""
+"""`build`: one call from avatar and performance to a double in the scene; again, and the same double is
+updated.
+"""
 
 from __future__ import annotations
 
@@ -19,43 +21,42 @@ from .mesh import update_body
 from .person import rest_of
 from .placement import eye_centre, feet_height, parent_to_head, place_root
 from .settings import BuildSettings
-from .workspace import preserved
+from .workspace import preserved, scene_and_layer
+
+DEFAULTS = BuildSettings()
 
 
 def build(
     context: bpy.types.Context,
     avatar: Avatar,
     performance: Performance | None = None,
-    settings: BuildSettings = BuildSettings(),
+    settings: BuildSettings = DEFAULTS,
     model: HeadModel | None = None,
 ) -> Double:
     """Put a person into the scene, or update the one of the same avatar: body, keys, armature and action.
 
-    What the user made of materials, lights, camera, pose and other F-Curves stays. `model`: instead of the one that the
-    avatar names. Raises AvatarError or ModelError before anything is touched.
+    What the user made of materials, lights, camera, pose and other F-Curves stays. `model`: instead of the
+    one that the avatar names. Raises AvatarError or ModelError before anything is touched.
     """
     model = model or load_model(avatar.model)
     rest = rest_of(model, avatar)
-    scene = context.scene
-    assert scene is not None
+    scene, layer = scene_and_layer(context)
     with preserved(context):
         double, created = _objects(scene, avatar, settings)
         fresh_bones = rig.update_armature(context, double.armature, model, rest)
-        double.armature.location = (0.0, 0.0, feet_height(model, rest))
+        double.armature.location = (0.0, 0.0, feet_height(model, rest, settings.relaxed))
         update_body(double.body, model, rest)
         rig.add_modifiers(double.body, double.armature)
-        if fresh_bones and settings.arms_down:
-            posture.hang_arms(double.armature, model, rest)
+        if fresh_bones and settings.relaxed:
+            posture.relax(double.armature, model, rest)
         double = _focus_and_camera(scene, double, model, rest, settings)
         _perform(scene, double, model, rest, performance, settings)
         apply_look(
             double, model, rest, avatar, settings.look, settings.materials, settings.hair, settings.clothes
         )
-        _light(context, scene, double, created, settings)
+        _light(scene, layer, double, created, settings)
         _attach_media(scene, double, avatar, settings)
     return double
-
-
 
 
 def apply_performance(
@@ -63,7 +64,7 @@ def apply_performance(
     double: Double,
     avatar: Avatar,
     performance: Performance,
-    settings: BuildSettings = BuildSettings(),
+    settings: BuildSettings = DEFAULTS,
     filters: FilterSettings | None = None,
     model: HeadModel | None = None,
 ) -> bpy.types.Action:
@@ -117,9 +118,11 @@ def _focus_and_camera(
     focus.location = eye_centre(model, rest).tolist()
     shot = double.part("camera")
     if shot is None and settings.camera:
-        shot = _new(double.collection, double.id, "camera", f"{title} Camera", bpy.data.cameras.new(f"{title} Camera"))
+        shot = _new(
+            double.collection, double.id, "camera", f"{title} Camera", bpy.data.cameras.new(f"{title} Camera")
+        )
         camera.set_up_camera(scene, shot, double.root, focus)
-        camera.frame_camera(scene, shot, camera.head_and_shoulders(model, rest))
+        camera.frame_camera(scene, shot, camera.head_and_shoulders(model, rest, double.armature.location.z))
         if scene.camera is None or "likeness_role" not in scene.camera:
             scene.camera = shot
     return Double(
@@ -163,12 +166,11 @@ def _key(
 
 
 def _light(
-    context: bpy.types.Context, scene: bpy.types.Scene, double: Double, created: bool, settings: BuildSettings
+    scene: bpy.types.Scene, layer: bpy.types.ViewLayer, double: Double, created: bool, settings: BuildSettings
 ) -> None:
     if settings.lights is None or lights.has_lights(scene) or not created:
         return
-    assert context.view_layer is not None
-    context.view_layer.update()  # the rig is put where the eyes are
+    layer.update()  # the rig is put where the eyes are
     lights.apply_lights(scene, settings.lights, double.focus)
 
 

@@ -11,7 +11,7 @@ import bpy
 
 from ...core.head import HeadModel, Rest
 from .mesh import body_rows, to_blender
-from .placement import eye_centre, feet_height
+from .placement import eye_centre
 
 LENS = 85.0
 """Focal length in mm for a sensor of 36 mm: no big noses, no flat faces."""
@@ -35,9 +35,11 @@ class Framing:
     """Y of the eyes."""
 
 
-def head_and_shoulders(model: HeadModel, rest: Rest) -> Framing:
-    """The framing of one person, from the eyes, the crown and the shoulder joints."""
-    lift = feet_height(model, rest)
+def head_and_shoulders(model: HeadModel, rest: Rest, lift: float) -> Framing:
+    """The framing of one person, from the eyes, the crown and the shoulder joints.
+
+    `lift`: height of the head frame's origin above the root, metres.
+    """
     points = to_blender(rest.vertices[body_rows(model)])
     eyes = eye_centre(model, rest)
     crown = float(points[:, 2].max())
@@ -82,9 +84,13 @@ def set_up_camera(
 
 
 def show_reference(camera: bpy.types.Object, movie: str, first_frame: int) -> None:
-    """Show the capture's movie in a corner of the camera view, in step with the keys at the movie's own rate."""
+    """Show the capture's movie in a corner of the camera view; in step with the keys at the movie's own
+    rate.
+    """
     data: Any = camera.data
-    if any(b.image is not None and b.image.get("likeness_role") == "reference" for b in data.background_images):
+    if any(
+        b.image is not None and b.image.get("likeness_role") == "reference" for b in data.background_images
+    ):
         return
     image: Any = bpy.data.images.load(movie, check_existing=True)
     image["likeness_role"] = "reference"

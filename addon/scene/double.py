@@ -18,7 +18,10 @@ ROLES = ("root", "armature", "body", "focus", "camera")
 
 @dataclass(frozen=True)
 class Double:
-    """References to one person's objects. Short-lived: undo and loading invalidate them; `find_doubles` gives new ones."""
+    """References to one person's objects.
+
+    Short-lived: undo and loading invalidate them; `find_doubles` gives new ones.
+    """
 
     id: str
     """Of the avatar; the same avatar built again updates the same double."""
@@ -35,9 +38,8 @@ class Double:
     @property
     def shape_keys(self) -> bpy.types.Key:
         """The body's shape keys."""
-        keys = self.body.data.shape_keys
-        assert keys is not None
-        return keys
+        mesh: Any = self.body.data
+        return mesh.shape_keys
 
     @property
     def objects(self) -> list[bpy.types.Object]:
@@ -81,7 +83,7 @@ def find_double(scene: bpy.types.Scene, id: str) -> Double | None:
     parts = {role_of(obj): obj for obj in scene.objects if obj.get(ID_KEY) == id}
     if any(role not in parts for role in ("root", "armature", "body")):
         return None
-    if parts["body"].data.shape_keys is None:
+    if getattr(parts["body"].data, "shape_keys", None) is None:
         return None
     collection = next((c for c in parts["root"].users_collection if c.get(ID_KEY) == id), None)
     if collection is None:

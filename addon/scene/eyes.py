@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Eyes without recorded gaze: drivers turn the eye bones by the eyeLook keys.
 
-The expressions use only + - * sin cos, which Blender evaluates itself ("simple expressions"): they work in files from
-elsewhere, where Python drivers are switched off.
+The expressions use only + - * sin cos, which Blender evaluates itself ("simple expressions"): they work in
+files from elsewhere, where Python drivers are switched off.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def undrive_eyes(armature: bpy.types.Object, model: HeadModel) -> None:
 def drive_eyes(
     armature: bpy.types.Object, keys: bpy.types.Key, model: HeadModel, rest: Rest, angle: float
 ) -> None:
-    """Let the eyeLook keys turn the eye bones: `angle` radians at weight 1, yaw about the upright axis after pitch."""
+    """Let the eyeLook keys turn the eye bones, `angle` radians at weight 1: pitch, then yaw about the
+    upright.
+    """
     undrive_eyes(armature, model)
     for role, bone in eye_bones(model).items():
         axes = rest.joint_rotations[model.joint_names.index(bone)]

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An installed ffmpeg with the settings that Leap documents. Arguments are a list, no shell; pictures go in by a pipe."""
+"""An installed ffmpeg with the settings that Leap documents. No shell is involved; pictures go in by a
+pipe.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +42,31 @@ def arguments(
     whole, base = as_fraction(fps)
     rate = Fraction(whole) / Fraction(base).limit_denominator(100_000)
     command = [program, "-y", "-hide_banner", "-nostats", "-loglevel", "error"]
-    command += ["-f", "image2pipe", "-c:v", "png", "-r", f"{rate.numerator}/{rate.denominator}", "-i", "pipe:0"]
+    command += [
+        "-f",
+        "image2pipe",
+        "-c:v",
+        "png",
+        "-r",
+        f"{rate.numerator}/{rate.denominator}",
+        "-i",
+        "pipe:0",
+    ]
     if sound is not None:
         command += ["-ss", f"{max(0.0, sound_start):.6f}", "-i", f"file:{sound.resolve()}"]
-        command += ["-map", "0:v:0", "-map", "1:a:0?", "-c:a", "aac", "-b:a", "192k", "-t", f"{count / float(rate):.6f}"]
-    video = list(LEAP if codec == "H265" else H264)
+        command += [
+            "-map",
+            "0:v:0",
+            "-map",
+            "1:a:0?",
+            "-c:a",
+            "aac",
+            "-b:a",
+            "192k",
+            "-t",
+            f"{count / float(rate):.6f}",
+        ]
+    video: list[str] = list(LEAP if codec == "H265" else H264)
     if size[0] % 2 or size[1] % 2:
         at = video.index("-vf") + 1
         video[at] = "crop=trunc(iw/2)*2:trunc(ih/2)*2," + video[at]
@@ -61,7 +83,9 @@ def encode(
     out: Path,
     progress: Progress = silent,
 ) -> None:
-    """Encode complete PNG files of one size; SettingsError without ffmpeg, and with its last word when it fails."""
+    """Encode complete PNG files of one size; SettingsError without ffmpeg, with its last words when it
+    fails.
+    """
     program = find_ffmpeg()
     if program is None:
         raise SettingsError("ffmpeg is not installed.", "Install it, or choose Blender's own encoder.")

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether this machine can draw with OpenGL. In the background Blender finds out by aborting, so a child asks first."""
+"""Whether this machine can draw with OpenGL. A background Blender finds out by aborting, so a child asks."""
 
 from __future__ import annotations
 
 import ctypes
-import os
 import subprocess
 import sys
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -31,7 +31,7 @@ os._exit(0)
 
 @lru_cache(maxsize=1)
 def has_opengl() -> bool:
-    """Whether EEVEE and Workbench can render here. Asked once per session; a background Blender needs 1 to 3 s."""
+    """Whether EEVEE and Workbench can render here. Asked once per session, 1 to 3 s in the background."""
     if not bpy.app.background:
         return True
     if sys.platform.startswith("linux") and not _loads("libEGL.so.1"):
@@ -52,10 +52,17 @@ def _child_renders() -> bool:
     code = _PROBE.format(paths=_module_folders())
     command = [sys.executable, "-c", code]
     if bpy.app.binary_path:
-        command = [bpy.app.binary_path, "-b", "--factory-startup", "--python-exit-code", "1", "--python-expr", code]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        command = [
+            bpy.app.binary_path,
+            "-b",
+            "--factory-startup",
+            "--python-exit-code",
+            "1",
+            "--python-expr",
+            code,
+        ]
     try:
-        return subprocess.run(command, check=False, timeout=_SECONDS, env=os.environ, **quiet).returncode == 0
+        return subprocess.run(command, capture_output=True, check=False, timeout=_SECONDS).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 
@@ -64,7 +71,11 @@ def _module_folders() -> list[str]:
     """Where the child finds Blender as a module; a Blender program has it built in."""
     if bpy.app.binary_path:
         return []
-    return [p for p in sys.path if any(f.suffix in {".so", ".pyd"} for f in Path(p or ".", "bpy").glob("__init__*"))]
+    return [
+        p
+        for p in sys.path
+        if any(f.suffix in {".so", ".pyd"} for f in Path(p or ".", "bpy").glob("__init__*"))
+    ]
 
 
 def has_denoiser() -> bool:
@@ -78,7 +89,8 @@ def has_denoiser() -> bool:
 
 def has_compute_device() -> bool:
     """Whether the user has chosen a graphics card for Cycles in the preferences."""
-    addon = bpy.context.preferences.addons.get("cycles") if bpy.context.preferences else None
+    preferences: Any = bpy.context.preferences
+    addon = preferences.addons.get("cycles")
     chosen = addon.preferences if addon is not None else None
     if chosen is None or getattr(chosen, "compute_device_type", "NONE") == "NONE":
         return False

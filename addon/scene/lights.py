@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lighting sets in a scene. Each lives in its own collection; switching hides one and shows another, so changes last."""
+"""Lighting sets in a scene, each in its own collection: switching hides one and shows another, changes
+last.
+"""
 
 from __future__ import annotations
 
@@ -61,8 +63,10 @@ def _parent_collection(scene: bpy.types.Scene) -> bpy.types.Collection:
     return found
 
 
-def _rig(scene: bpy.types.Scene, parent: bpy.types.Collection, target: bpy.types.Object | None) -> bpy.types.Object:
-    """The empty that all lights hang on: at the eyes of the first double, and carried by that double's root."""
+def _rig(
+    scene: bpy.types.Scene, parent: bpy.types.Collection, target: bpy.types.Object | None
+) -> bpy.types.Object:
+    """The empty that all lights hang on: at the eyes of the first double and carried by its root."""
     found = next((o for o in parent.all_objects if role_of(o) == "light_rig"), None)
     if found is not None:
         return found

@@ -35,7 +35,7 @@ def apply_look(
     hair: bool = True,
     clothes: bool = True,
 ) -> None:
-    """Give the double materials, hair and clothes; what is there already is brought up to date. Hair takes a second.
+    """Give the double materials, hair and clothes; what is there is brought up to date. Hair takes a second.
 
     `look`: by default what suits the avatar. `mode`: EEVEE or CYCLES, by default what the double wears.
     """

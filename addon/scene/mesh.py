@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The body mesh: surface, UV, shape keys and vertex groups, numpy to bpy.
 
-Mesh coordinates are those of the head frame in Blender's axes, so that a row of the model is a vertex without more ado.
-Helper parts (tights, skirt, hair cap) are what clothes and hair are cut from; they are no part of the body.
+Mesh coordinates are those of the head frame in Blender's axes, so that a row of the model is a vertex as it
+is. Helper parts (tights, skirt, hair cap) are what clothes and hair are cut from; they are no part of the
+body.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def visible_faces(model: HeadModel) -> np.ndarray:
 
 
 def body_rows(model: HeadModel) -> np.ndarray:
-    """(n,) sorted rows of the model that the body's faces use: vertex i of the mesh is row `body_rows(model)[i]`."""
+    """(n,) sorted rows of the model that the body's faces use: mesh vertex i is row `body_rows(model)[i]`."""
     rows = np.unique(model.faces[visible_faces(model)])
     return rows[rows >= 0]
 
@@ -49,8 +50,8 @@ def topology_token(model: HeadModel) -> str:
 def update_body(obj: bpy.types.Object, model: HeadModel, rest: Rest) -> bool:
     """Make the object's mesh this person; True when the surface itself was made anew.
 
-    A mesh of the same model keeps its faces, materials and groups, and only its points move: about 0.1 s for the
-    whole body with 52 keys.
+    A mesh of the same model keeps its faces, materials and groups, and only its points move: about 0.1 s for
+    the whole body with 52 keys.
     """
     mesh: Any = obj.data
     rebuilt = mesh.get(_MODEL_KEY) != topology_token(model)
@@ -95,16 +96,18 @@ def _write_ints(mesh: Any, name: str, domain: str, values: np.ndarray) -> None:
 
 
 def _write_keys(obj: bpy.types.Object, model: HeadModel, rows: np.ndarray, points: np.ndarray) -> None:
-    """Basis and the 52 ARKit keys; a model without one of them gets it without effect, so that exporters find all."""
+    """Basis and the 52 ARKit keys; one that the model lacks has no effect, so that exporters find them
+    all.
+    """
     mesh: Any = obj.data
     vertex_of_row = np.full(model.row_count, -1, np.int32)
     vertex_of_row[rows] = np.arange(len(rows))
-    blocks = mesh.shape_keys.key_blocks if mesh.shape_keys is not None else {}
-    if "Basis" not in blocks:
+    if mesh.shape_keys is None:
         obj.shape_key_add(name="Basis", from_mix=False)
+    keys: Any = mesh.shape_keys
     known = set(model.expression_names)
     for name in ("Basis", *ARKIT_NAMES):
-        block = mesh.shape_keys.key_blocks.get(name) or obj.shape_key_add(name=name, from_mix=False)
+        block: Any = keys.key_blocks.get(name) or obj.shape_key_add(name=name, from_mix=False)
         shape = points
         if name in known:
             moved, deltas = model.expression_delta(name)
@@ -112,7 +115,7 @@ def _write_keys(obj: bpy.types.Object, model: HeadModel, rows: np.ndarray, point
             shape = points.copy()
             shape[at[at >= 0]] += to_blender(deltas[at >= 0])
         block.points.foreach_set("co", shape.ravel())
-    mesh.shape_keys.use_relative = True
+    keys.use_relative = True
 
 
 def _write_groups(obj: bpy.types.Object, model: HeadModel, rows: np.ndarray) -> None:
@@ -128,5 +131,7 @@ def _write_groups(obj: bpy.types.Object, model: HeadModel, rows: np.ndarray) -> 
     groups = {j: obj.vertex_groups.new(name=model.joint_names[j]) for j in np.unique(joint).tolist()}
     vertex_list = vertex.tolist()
     ends = np.concatenate([new_run, [len(vertex_list)]]).tolist()
-    for start, end, j, w in zip(starts.tolist(), ends, joint[starts].tolist(), weight[starts].tolist(), strict=True):
+    for start, end, j, w in zip(
+        starts.tolist(), ends, joint[starts].tolist(), weight[starts].tolist(), strict=True
+    ):
         groups[j].add(vertex_list[start:end], w, "REPLACE")

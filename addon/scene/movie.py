@@ -48,8 +48,9 @@ def encode_movie(
 ) -> Path:
     """Make a movie of the frames in `folder` (or of `pictures`, in order), shown at `fps`; its path.
 
-    The suffix of `out` may be .mp4, .mov or .mkv. The movie appears under its name only when it is complete. Raises
-    SettingsError for missing frames, unequal sizes, an unknown codec, a missing ffmpeg or a failure of the encoder.
+    The suffix of `out` may be .mp4, .mov or .mkv. The movie appears under its name only when it is complete.
+    Raises SettingsError for missing frames, unequal sizes, an unknown codec, a missing ffmpeg or a failure
+    of the encoder.
     """
     if codec not in CODECS:
         raise SettingsError(f"The codec {codec!r} is not known.", f"Choose one of {', '.join(CODECS)}.")
@@ -63,12 +64,16 @@ def encode_movie(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if encoder == "FFMPEG":
-            ffmpeg.encode(reel.pictures, reel.size, reel.fps, reel.sound, reel.sound_start, codec, part, progress)
+            ffmpeg.encode(
+                reel.pictures, reel.size, reel.fps, reel.sound, reel.sound_start, codec, part, progress
+            )
         else:
             _encode_in_blender(reel, codec, part)
         part.replace(out)
     except OSError as problem:
-        raise SettingsError(f"The movie cannot be written to {out}: {problem.strerror or problem}.") from problem
+        raise SettingsError(
+            f"The movie cannot be written to {out}: {problem.strerror or problem}."
+        ) from problem
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
@@ -79,7 +84,9 @@ def encode_movie(
 _CONTAINERS = {".mp4": "MPEG4", ".mov": "QUICKTIME", ".mkv": "MKV"}
 
 
-def _reel(folder: Path, pictures: Iterable[Path] | None, fps: float, sound: Path | None, start: float) -> Reel:
+def _reel(
+    folder: Path, pictures: Iterable[Path] | None, fps: float, sound: Path | None, start: float
+) -> Reel:
     paths = tuple(sorted(folder.glob("frame_*.png")) if pictures is None else pictures)
     if not paths:
         raise SettingsError(f"There are no frames in {folder}.", "Render some first.")
@@ -91,7 +98,9 @@ def _reel(folder: Path, pictures: Iterable[Path] | None, fps: float, sound: Path
         if size is None:
             raise SettingsError(f"{path} is missing or incomplete.", "Render that frame again.")
         if size != first:
-            raise SettingsError(f"{path.name} is of another size than {paths[0].name}.", "Render all frames alike.")
+            raise SettingsError(
+                f"{path.name} is of another size than {paths[0].name}.", "Render all frames alike."
+            )
     assert first is not None
     if sound is not None and not sound.is_file():
         raise SettingsError(f"The sound {sound} is missing.")
@@ -109,7 +118,9 @@ def _encode_in_blender(reel: Reel, codec: str, out: Path) -> None:
             reason = str(problem).strip().removeprefix("Error: ").rstrip(".")
             raise SettingsError(f"Blender could not encode the movie: {reason}.") from problem
     if not out.is_file() or out.stat().st_size == 0:
-        raise SettingsError(f"Blender could not encode {codec} to {out.suffix}.", "Try another codec or ffmpeg.")
+        raise SettingsError(
+            f"Blender could not encode {codec} to {out.suffix}.", "Try another codec or ffmpeg."
+        )
 
 
 @contextmanager
@@ -144,7 +155,7 @@ def _lay_out(scene: bpy.types.Scene, reel: Reel) -> bool:
     return has_sound(strip.sound)
 
 
-def _set_format(scene: bpy.types.Scene, reel: Reel, codec: str, out: Path, sounding: bool) -> None:
+def _set_format(scene: Any, reel: Reel, codec: str, out: Path, sounding: bool) -> None:
     render, view = scene.render, scene.view_settings
     # The pictures are finished: no second view transform.
     scene.display_settings.display_device = "sRGB"

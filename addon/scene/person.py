@@ -15,7 +15,7 @@ _GENDER = {"male": 0.0, "female": 1.0}
 
 
 def rest_of(model: HeadModel, avatar: Avatar) -> Rest:
-    """The person without expression: fitted coefficients and vertices where the avatar has them, else its parameters.
+    """The person without expression: what was fitted where the avatar has that, else its named parameters.
 
     An avatar of another model, or of another version of it, is an AvatarError.
     """
@@ -37,13 +37,15 @@ def identity_of(model: HeadModel, avatar: Avatar) -> dict[str, float]:
 def _coefficients(model: HeadModel, avatar: Avatar) -> np.ndarray:
     if avatar.coefficients is None:
         return model.identity_coefficients(identity_of(model, avatar))
-    _check_shape(model, avatar, "identity coefficients", np.shape(avatar.coefficients), (model.identity.count,))
+    _check_shape(
+        model, avatar, "identity coefficients", np.shape(avatar.coefficients), (model.identity.count,)
+    )
     return np.asarray(avatar.coefficients, np.float32)
 
 
 def _check_shape(model: HeadModel, avatar: Avatar, what: str, found: tuple, expected: tuple) -> None:
     if found != expected:
         raise AvatarError(
-            f"The avatar {avatar.name!r} has {found[0]} {what}; its head model {model.name!r} has {expected[0]}.",
+            f"The avatar {avatar.name!r} has {found[0]} {what}, its head model {model.name!r} {expected[0]}.",
             "Make the avatar again from its capture.",
         )

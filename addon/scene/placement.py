@@ -12,6 +12,7 @@ from mathutils import Euler, Vector
 from ...core.head import HeadModel, Rest
 from .double import role_of
 from .mesh import body_rows, to_blender
+from .posture import relaxed_vertices
 from .settings import BuildSettings
 
 
@@ -32,9 +33,10 @@ def place_root(scene: bpy.types.Scene, root: bpy.types.Object, settings: BuildSe
     root.location = place + step * (len(others) + 1)
 
 
-def feet_height(model: HeadModel, rest: Rest) -> float:
+def feet_height(model: HeadModel, rest: Rest, relaxed: bool = True) -> float:
     """How far below the head frame's origin the lowest point of the body is, metres."""
-    return float(-rest.vertices[body_rows(model), 1].min())
+    vertices = relaxed_vertices(model, rest) if relaxed else rest.vertices
+    return float(-vertices[body_rows(model), 1].min())
 
 
 def eye_centre(model: HeadModel, rest: Rest) -> np.ndarray:

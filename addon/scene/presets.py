@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The four render presets, after Leap's: FAST, STANDARD and MID in EEVEE, PATH in Cycles.
 
-The same values lie as Blender presets in `addon/presets/likeness/render`; a test holds the two equal. Resolution, frame
-range and output stay the user's.
+The same values lie as Blender presets in `addon/presets/likeness/render`; a test holds the two equal.
+Resolution, frame range and output stay the user's.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def apply_preset(scene: bpy.types.Scene, key: str) -> list[str]:
     return notes
 
 
-def _set_eevee(scene: bpy.types.Scene, preset: RenderPreset) -> None:
+def _set_eevee(scene: Any, preset: RenderPreset) -> None:
     scene.render.engine = EEVEE
     eevee: Any = scene.eevee
     eevee.taa_render_samples = preset.samples
@@ -87,7 +87,7 @@ def _set_eevee(scene: bpy.types.Scene, preset: RenderPreset) -> None:
     eevee.motion_blur_steps = 4 if preset.motion_blur else 1
 
 
-def _set_cycles(scene: bpy.types.Scene, preset: RenderPreset) -> None:
+def _set_cycles(scene: Any, preset: RenderPreset) -> None:
     scene.render.engine = "CYCLES"
     scene.render.use_persistent_data = True
     cycles: Any = scene.cycles
@@ -110,7 +110,8 @@ def safe_engine(scene: bpy.types.Scene) -> str | None:
     """
     if scene.render.engine not in {EEVEE, "BLENDER_WORKBENCH"} or graphics.has_opengl():
         return None
-    samples = scene.eevee.taa_render_samples if scene.render.engine == EEVEE else 16
+    eevee: Any = scene.eevee
+    samples = eevee.taa_render_samples if scene.render.engine == EEVEE else 16
     _set_cycles(scene, RenderPreset("", "", "CYCLES", samples))
     for double in find_doubles(scene):
         set_material_mode(double, "CYCLES")

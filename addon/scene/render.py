@@ -65,16 +65,16 @@ def render_frames(
 ) -> Rendered:
     """Render frames (by default the scene's range) to `folder`; with `resume` finished ones are skipped.
 
-    A frame appears under its name only when it is complete. Output settings and current frame come back afterwards.
-    `depth`: bits per channel, "8" or "16". Raises SettingsError for a missing camera or an unwritable folder, and lets
-    through what `progress` raises.
+    A frame appears under its name only when it is complete. Output settings and current frame come back
+    afterwards. `depth`: bits per channel, "8" or "16". Raises SettingsError for a missing camera or an
+    unwritable folder, and lets through what `progress` raises.
     """
-    numbers = _checked_frames(scene, frames)
-    _make_folder(folder)
+    numbers = checked_frames(scene, frames)
+    make_folder(folder)
     note = safe_engine(scene)
     start, done = perf_counter(), 0
     todo = [n for n in numbers if not (resume and is_finished(scene, frame_path(folder, n)))]
-    with _output(scene, depth):
+    with png_output(scene, depth):
         for count, number in enumerate(todo):
             progress(count / len(todo), "render", f"Frame {number} ({count + 1} of {len(todo)})")
             render_frame(scene, number, frame_path(folder, number))
@@ -98,13 +98,16 @@ def render_frame(scene: bpy.types.Scene, frame: int, path: Path) -> None:
         reason = str(problem).strip().removeprefix("Error: ").rstrip(".")
         raise SettingsError(f"Frame {frame} could not be rendered: {reason}.") from problem
     except OSError as problem:
-        raise SettingsError(f"Frame {frame} could not be written: {problem.strerror or problem}.") from problem
+        raise SettingsError(
+            f"Frame {frame} could not be written: {problem.strerror or problem}."
+        ) from problem
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
 
 
-def _checked_frames(scene: bpy.types.Scene, frames: Iterable[int] | None) -> Sequence[int]:
+def checked_frames(scene: bpy.types.Scene, frames: Iterable[int] | None) -> Sequence[int]:
+    """The frames to render, by default the scene's range; SettingsError without a camera or a frame."""
     if scene.camera is None:
         raise SettingsError("The scene has no camera.", "Add one, or build the double again.")
     numbers = list(scene_frames(scene)) if frames is None else sorted(set(frames))
@@ -115,14 +118,17 @@ def _checked_frames(scene: bpy.types.Scene, frames: Iterable[int] | None) -> Seq
     return numbers
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make sure that frames can be written to `folder`, else SettingsError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".likeness"
         probe.touch()
         probe.unlink()
     except OSError as problem:
-        raise SettingsError(f"Frames cannot be written to {folder}: {problem.strerror or problem}.") from problem
+        raise SettingsError(
+            f"Frames cannot be written to {folder}: {problem.strerror or problem}."
+        ) from problem
 
 
 _RENDER_SETTINGS = ("filepath", "use_file_extension", "use_overwrite", "use_placeholder")
@@ -130,7 +136,7 @@ _IMAGE_SETTINGS = ("media_type", "file_format", "color_mode", "color_depth", "co
 
 
 @contextmanager
-def _output(scene: bpy.types.Scene, depth: str) -> Iterator[None]:
+def png_output(scene: bpy.types.Scene, depth: str) -> Iterator[None]:
     """PNG output for the time of rendering."""
     render, image = scene.render, scene.render.image_settings
     frame, subframe = scene.frame_current, scene.frame_subframe

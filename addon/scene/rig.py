@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The armature: one bone per joint, with the rest axes of the model, and eyes that follow the eyeLook keys."""
+"""The armature: one bone per joint, with the rest axes of the model, and eyes that follow the eyeLook
+keys.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _SHORTEST = 1e-4
 def update_armature(
     context: bpy.types.Context, obj: bpy.types.Object, model: HeadModel, rest: Rest
 ) -> list[str]:
-    """Make the object's bones this person's joints; the names of bones that are new. Other bones stay as they are."""
+    """Make the object's bones this person's joints; the names of bones that are new. Other bones stay as
+    they are.
+    """
     armature: Any = obj.data
     missing = [name for name in model.joint_names if name not in armature.bones]
     if missing or not _in_place(armature, model, rest):
@@ -80,7 +84,9 @@ def role_bones(model: HeadModel, role: str) -> tuple[str, ...]:
 
 def performed_bones(model: HeadModel) -> tuple[str, ...]:
     """The bones that a performance moves: neck from below, head, eyes."""
-    return tuple(name for role in ("neck", "head", "eye_left", "eye_right") for name in role_bones(model, role))
+    return tuple(
+        name for role in ("neck", "head", "eye_left", "eye_right") for name in role_bones(model, role)
+    )
 
 
 def add_modifiers(body: bpy.types.Object, armature: bpy.types.Object) -> None:
@@ -100,7 +106,8 @@ def add_modifiers(body: bpy.types.Object, armature: bpy.types.Object) -> None:
 
 
 def bone_turn(axes: np.ndarray, quaternions: np.ndarray) -> np.ndarray:
-    """Turns about the head frame's axes, (..., 4) wxyz, as `rotation_quaternion` of a bone with rest `axes` (3, 3).
+    """Turns about the head frame's axes, (..., 4) wxyz, as `rotation_quaternion` of a bone with rest `axes`
+    (3, 3).
 
     The vector part of a quaternion changes axes like any vector; w stays.
     """

@@ -42,8 +42,8 @@ class BuildSettings:
     """How much of the head's rotation the neck carries; the head carries the rest, and the sum is exact."""
     eye_angle: float = EYE_ANGLE
     """Radians an eye turns at eyeLook weight 1, where no gaze was recorded."""
-    arms_down: bool = True
-    """Let the arms hang; False keeps the pose the model was made in."""
+    relaxed: bool = True
+    """Stand a new double with hanging arms and feet under the hips; False keeps the model's own pose."""
     filters: FilterSettings = field(default_factory=FilterSettings)
     decimate_error: float | None = None
     """Leave out keys as long as no weight changes by more than this; None keeps every sample."""

@@ -17,7 +17,9 @@ def strip_name(double: Double) -> str:
 
 
 def update_sound(scene: bpy.types.Scene, double: Double, path: Path | None, first_frame: int) -> bool:
-    """Put the file's sound into the sequencer, in place of this double's earlier one; False where it has no sound."""
+    """Put the file's sound into the sequencer in place of this double's earlier one; False where there is
+    none.
+    """
     if scene.sequence_editor is None and path is None:
         return False
     editor: Any = scene.sequence_editor or scene.sequence_editor_create()

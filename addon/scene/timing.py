@@ -25,7 +25,7 @@ def rate_of(scene: bpy.types.Scene) -> float:
 def as_fraction(rate: float) -> tuple[int, float]:
     """`fps` and `fps_base` for a rate: a standard one within 0.04 %, else the exact value.
 
-    The tolerance tells 29.97 from 30, which differ by 0.1 %, and forgives the rounding of millisecond time stamps.
+    The tolerance tells 29.97 from 30, which differ by 0.1 %, and forgives time stamps in whole milliseconds.
     """
     fps, base = min(STANDARD_RATES, key=lambda pair: abs(pair[0] / pair[1] / rate - 1.0))
     if abs(fps / base / rate - 1.0) < 4e-4:
@@ -39,8 +39,12 @@ def set_rate(scene: bpy.types.Scene, rate: float) -> None:
     scene.render.fps, scene.render.fps_base = as_fraction(rate)
 
 
-def fit_range(scene: bpy.types.Scene, root: bpy.types.Object, performance: Performance, first_frame: int) -> None:
-    """Make the scene's range that of all performances in it, and let preview drop frames to keep up with the sound."""
+def fit_range(
+    scene: bpy.types.Scene, root: bpy.types.Object, performance: Performance, first_frame: int
+) -> None:
+    """Make the scene's range that of all performances in it; playback drops frames to keep up with the
+    sound.
+    """
     root[_RANGE_KEY] = [float(performance.time[0]), float(performance.time[-1]), float(first_frame)]
     ranges = [tuple(o[_RANGE_KEY]) for o in scene.objects if role_of(o) == "root" and _RANGE_KEY in o]
     rate = rate_of(scene)

@@ -10,11 +10,17 @@ from typing import Any
 import bpy
 
 
+def scene_and_layer(context: bpy.types.Context) -> tuple[bpy.types.Scene, bpy.types.ViewLayer]:
+    """The scene and view layer to work in. There always are some; the type stubs say otherwise."""
+    scene: Any = context.scene
+    layer: Any = context.view_layer
+    return scene, layer
+
+
 @contextmanager
 def preserved(context: bpy.types.Context) -> Iterator[None]:
     """Work in object mode, then restore mode, active object, selection and frame, also after an error."""
-    scene, layer = context.scene, context.view_layer
-    assert scene is not None and layer is not None
+    scene, layer = scene_and_layer(context)
     active, mode = layer.objects.active, context.mode
     selected = [o for o in layer.objects if o.select_get(view_layer=layer)]
     frame, subframe = scene.frame_current, scene.frame_subframe
@@ -50,8 +56,7 @@ def _select(layer: bpy.types.ViewLayer, selected: list[Any], active: Any) -> Non
 @contextmanager
 def edit_mode(context: bpy.types.Context, obj: bpy.types.Object) -> Iterator[None]:
     """Edit `obj`, which may be hidden or in an excluded collection: bones exist only in edit mode."""
-    scene, layer = context.scene, context.view_layer
-    assert scene is not None and layer is not None
+    scene, layer = scene_and_layer(context)
     hidden = obj.hide_viewport
     obj.hide_viewport = False
     linked = obj.name not in scene.collection.objects
