@@ -46,7 +46,8 @@ BLENDER45 = Environment(ROOT / ".venv45", ("3.11",))
 BLENDER52 = Environment(ROOT / ".venv52", ("3.13",))
 
 INSTALL = """
-import addon_utils, bpy, os, sys
+import bpy, os, sys
+import addon_utils
 bpy.ops.wm.read_factory_settings(use_empty=True)
 bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo="user_default", enable_on_install=True)
 installed = addon_utils.check(sys.argv[2]) == (True, True)
@@ -149,6 +150,15 @@ def write_zip(target: Path) -> Path:
     return target
 
 
+def require_syntax(name: str, path: Path) -> None:
+    """A module that cannot be compiled does not ship."""
+    try:
+        if path.suffix == ".py":
+            compile(path.read_bytes(), name, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise LikenessError(f"{name}, line {error.lineno}: {error.msg}.") from error
+
+
 def package(out: Path) -> Path:
     """Build the zip and have Blender's own tool judge it.
 
@@ -160,6 +170,8 @@ def package(out: Path) -> Path:
     if version is None:
         raise LikenessError('blender_manifest.toml has no line `version = "X.Y.Z"`.')
     setup(MAIN, "demo")
+    for name, path in shipped_files():
+        require_syntax(name, path)
     target = write_zip(out / f"likeness-{version[1]}.zip")
     tool = next(MAIN.folder.glob("**/bl_pkg/cli/blender_ext.py"), None)
     if tool is None:

@@ -107,4 +107,6 @@ def errors_reported() -> str:
         bpy.ops.info.select_all(action="SELECT")
         bpy.ops.info.report_copy()
     place.type = kind
-    return bpy.context.window_manager.clipboard.strip()
+    lines = bpy.context.window_manager.clipboard.splitlines()
+    # What operators were called is listed whatever the filter says.
+    return "\n".join(line for line in lines if line.strip() and not line.startswith("bpy."))
