@@ -254,9 +254,8 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
                 ["taskkill", "/F", "/T", "/PID", str(child.pid)], capture_output=True, timeout=10, check=False
             )
         else:
-            os.killpg(
-                child.pid, signal.SIGKILL
-            )  # the child leads its own session, so the group has its number
+            # The child leads a session of its own, so its group has its number.
+            os.killpg(child.pid, signal.SIGKILL)
     with contextlib.suppress(OSError):
         child.kill()
 

@@ -191,6 +191,16 @@ def test_one_euro_equals_the_plain_loop():
         np.testing.assert_allclose(got[:, c], plain_one_euro(time, values[:, c], 1.2, 0.7, 0.9), atol=1e-12)
 
 
+def test_two_ways_are_the_plain_loop_forwards_and_then_backwards_in_time():
+    performance = random_performance()
+    euro = FilterSettings("ONE_EURO", cutoff=1.2, beta=0.7, derivative_cutoff=0.9)
+    got = apply(performance, euro)
+    for c in (0, 17, 51):
+        there = plain_one_euro(performance.time, performance.weights[:, c].astype(float), 1.2, 0.7, 0.9)
+        back = plain_one_euro(performance.time[-1] - performance.time[::-1], there[::-1], 1.2, 0.7, 0.9)
+        np.testing.assert_allclose(got.weights[:, c], back[::-1], atol=1e-6)
+
+
 @pytest.mark.parametrize(("window", "order"), [(5, 2), (7, 2), (11, 3), (21, 4), (3, 0)])
 def test_savitzky_golay_equals_scipy_on_even_times(window, order):
     values = np.random.default_rng(2).normal(size=(200, 6))

@@ -137,6 +137,18 @@ def test_the_protocol_is_one_object_per_line_and_the_result_last(tmp_path, take)
     assert set(messages[-1]) == {"result"}
 
 
+def test_what_libraries_print_goes_to_the_log(tmp_path, take):
+    noisy = HELD.replace("time.sleep(60)", "import os; print('a print', flush=True); os.write(1, b'a write')")
+    line = [sys.executable, "-c", noisy, ROOT, "avatar", take, "-o", tmp_path / "Ada.avatar", "--json"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert set(json.loads(done.stdout.splitlines()[-1])) == {"result"}
+    assert "a print" not in done.stdout
+    assert "a write" not in done.stdout
+    assert "a print" in done.stderr
+    assert "a write" in done.stderr
+
+
 def test_exit_statuses(tmp_path, take):
     missing = command("inspect", tmp_path / "nothing.zip", "--json")
     assert missing.returncode == 1
@@ -313,6 +325,21 @@ def test_a_worker_that_does_not_listen_is_killed_with_its_children(worker, tmp_p
     end = time.monotonic() + 5
     while alive(grandchild):
         assert time.monotonic() < end, "the worker's own child lives on"
+        time.sleep(0.05)
+
+
+@posix
+def test_what_a_dead_worker_has_started_dies_with_it(worker):
+    job = worker("""
+        import subprocess
+        child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(120)'])
+        say(progress=0.1, stage='pid', text=str(child.pid))
+        os._exit(9)
+    """)
+    grandchild = int(finished(job)[0].text)
+    end = time.monotonic() + 5
+    while alive(grandchild):
+        assert time.monotonic() < end
         time.sleep(0.05)
 
 

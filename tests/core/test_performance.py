@@ -92,6 +92,8 @@ def test_one_frame_can_be_resampled():
 def test_slices_are_parts_and_keep_their_place_in_time():
     performance = random_performance()
     part = performance.sliced(performance.time[10], performance.time[20])
+    late = performance.sliced(performance.time[100], performance.time[120])
+    assert late.timecode == pytest.approx(performance.time[100] - performance.time[0] - 1.0)  # past midnight
     assert np.array_equal(part.time, performance.time[10:21])
     assert np.array_equal(part.gaze, performance.gaze[10:21])
     assert np.array_equal(part.flame["expr"], performance.flame["expr"][10:21])

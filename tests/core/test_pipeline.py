@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from performances import random_performance, same
 from PIL import Image
 from test_avatar import files
 
+from core import rotation
 from core.avatar import Avatar
 from core.capture import open_capture, read_performance
 from core.errors import AvatarError, Cancelled, CaptureError, LikenessError, ModelError, SettingsError
@@ -76,6 +78,31 @@ def test_a_performance_survives_the_csv(take):
     )
     np.testing.assert_allclose(read.gaze, written.gaze, atol=1e-9)
     assert read.timecode == pytest.approx(written.timecode, abs=1e-5)
+
+
+def test_the_signs_of_the_app(tmp_path):
+    """Its head turns to the subject's left and up, its eyes to the right and down (see LIVE_LINK_SIGNS)."""
+    head = rotation.from_angles(np.array([0.1]), np.array([0.2]), np.array([0.3]))
+    gaze = np.array([[[0.11, 0.12], [0.13, 0.14]]])
+    Performance("x", [0.0], np.zeros((1, 52)), head, gaze=gaze).save_live_link_csv(tmp_path / "x.csv")
+    header, row = (line.split(",") for line in (tmp_path / "x.csv").read_text().splitlines())
+    written = {name: float(value) for name, value in zip(header[2:], row[2:], strict=True)}
+    expected = {"HeadYaw": 0.1, "HeadPitch": 0.2, "HeadRoll": 0.3}
+    expected |= {"LeftEyeYaw": -0.11, "LeftEyePitch": -0.12, "RightEyeYaw": -0.13, "RightEyePitch": -0.14}
+    assert {name: written[name] for name in expected} == pytest.approx(expected, abs=1e-9)
+    read = read_performance(open_capture(tmp_path / "x.csv"))
+    np.testing.assert_allclose(read.gaze, gaze, atol=1e-9)
+    np.testing.assert_allclose(read.head_rotation, head, atol=1e-9)
+
+
+@pytest.mark.skipif(not TAKE.is_file(), reason="the shared take is not here")
+def test_recorded_gaze_agrees_with_the_recorded_weights():
+    """The app writes both; eyes that look the other way would have slipped through every round trip."""
+    take = read_performance(open_capture(TAKE))
+    derived = replace(take, gaze=None).gaze_or_from_weights()
+    for eye in range(2):
+        for axis in range(2):
+            assert np.corrcoef(take.gaze[:, eye, axis], derived[:, eye, axis])[0, 1] > 0.97
 
 
 @pytest.mark.skipif(not TAKE.is_file(), reason="the shared take is not here")
