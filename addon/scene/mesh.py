@@ -107,7 +107,10 @@ def _write_keys(obj: bpy.types.Object, model: HeadModel, rows: np.ndarray, point
     keys: Any = mesh.shape_keys
     known = set(model.expression_names)
     for name in ("Basis", *ARKIT_NAMES):
-        block: Any = keys.key_blocks.get(name) or obj.shape_key_add(name=name, from_mix=False)
+        block: Any = keys.key_blocks.get(name)
+        if block is None:
+            block = obj.shape_key_add(name=name, from_mix=False)
+            block.value = 0.0  # 5.0 gives new keys their full effect
         shape = points
         if name in known:
             moved, deltas = model.expression_delta(name)

@@ -28,7 +28,7 @@ _HANG = (np.radians(7.0), np.radians(24.0))
 """Least and largest angle of the upper arm from the vertical."""
 _ELBOW = np.radians(14.0)
 """How far the forearm of a relaxed arm points forward."""
-_PALM = np.radians(58.0)
+_PALM = np.radians(10.0)
 """How far forearm and hand turn so that the palm faces the thigh."""
 
 
