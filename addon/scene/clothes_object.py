@@ -10,13 +10,11 @@ import numpy as np
 
 from .clothes_cut import Piece
 from .materials.anchors import default_rest
-from .materials.attributes import REST
+from .materials.attributes import BORDER, REST
 from .materials.surface import write_attribute
 
 Array = np.ndarray
 
-BORDER = "likeness_border"
-"""Point attribute: metres from the garment's nearest border, for ribs and seams."""
 COVERED = "likeness_covered"
 """Vertex group of the body: skin under clothes, hidden by a mask."""
 TO_BLENDER = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])

@@ -16,25 +16,25 @@ POINTS = 5
 
 def grow_brows(skin: Skin, density: Array, count: int, fullness: float) -> Strands:
     """Both eyebrows, `count` hairs in all, rooted where `density` ((V,)) is."""
-    roots = skin.roots(density**2.2, count, seed=21)
+    roots = skin.roots(density**1.6, count, seed=21)
     along, across = brow_coordinates(roots.places)
     rng = np.random.default_rng(22)
     directions = _lean(along, across, np.sign(roots.places[:, 0]), rng)
     tangent = directions - (directions * roots.normals).sum(axis=1, keepdims=True) * roots.normals
     tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)
-    length = np.interp(along, [0.0, 0.2, 0.6, 1.0], [0.0085, 0.0105, 0.0095, 0.006]) * rng.uniform(0.65, 1.1, len(roots))
+    length = np.interp(along, [0.0, 0.2, 0.6, 1.0], [0.0062, 0.0085, 0.0085, 0.0055]) * rng.uniform(0.6, 1.1, len(roots))
     collider = skin.collider()
     lines = [roots.points - 0.0004 * roots.normals]
     for i in range(1, POINTS):
         share = i / (POINTS - 1)
         point = lines[-1] + (length / (POINTS - 1))[:, None] * tangent
-        lines.append(collider.lie_on(point, 0.00025 + 0.0011 * np.sin(np.pi * 0.75 * share) * rng.uniform(0.5, 1.2, len(roots))))
+        lines.append(collider.lie_on(point, 0.0002 + 0.0007 * np.sin(np.pi * 0.75 * share) * rng.uniform(0.5, 1.2, len(roots))))
     points = np.stack(lines, axis=1)
-    return Strands(points, tapered(len(roots), POINTS, 0.00010 * fullness, 0.15, 23), roots.uv)
+    return Strands(points, tapered(len(roots), POINTS, 0.00009 * fullness, 0.15, 23), roots.uv)
 
 
 def _lean(along: Array, across: Array, side: Array, rng: np.random.Generator) -> Array:
     """Up at the inner end, outwards from there, the upper row a little down, the lower row up."""
-    angle = np.radians(np.interp(along, [-0.1, 0.08, 0.3, 0.65, 1.0], [88, 72, 38, 14, -18]))
-    angle += np.clip(-across / 0.1, -1, 1) * np.radians(20) * np.clip(along * 3, 0, 1) + rng.normal(0, 0.14, len(along))
+    angle = np.radians(np.interp(along, [-0.1, 0.08, 0.3, 0.65, 1.0], [70, 54, 28, 8, -22]))
+    angle += np.clip(-across / 0.1, -1, 1) * np.radians(24) * np.clip(along * 3, 0, 1) + rng.normal(0, 0.16, len(along))
     return np.stack([side * np.cos(angle), np.sin(angle), -0.25 * np.clip(along, 0, 1)], axis=1)

@@ -18,7 +18,7 @@ Array = np.ndarray
 
 CROWN = np.array([0.12, 1.7, -2.05])
 """The whorl from which short hair turns outwards."""
-PART = 0.5
+PART = 0.62
 """The parting's distance from the middle, on the subject's left."""
 UP = np.array([0.0, 1.0, 0.0])
 
@@ -108,7 +108,7 @@ def _margins(style: str, places: Array) -> Array:
     if style == "BUZZ":
         return np.full(len(places), 0.01)
     if style == "SHORT":
-        return 0.03 + 0.12 * _top(places)
+        return 0.022 + 0.125 * _top(places)
     rng = np.random.default_rng(12)
     layer = 0.05 + 0.13 * smoothstep(places[:, 1], -0.6, 1.7) + 0.05 * rng.random(len(places))
     return layer * (0.55 if style == "TIED" else 1.0)
@@ -146,7 +146,7 @@ def _first_direction(style: str, roots: Roots) -> Array:
     front = smoothstep(roots.places[:, 2], -1.0, -0.1)
     lift = {
         "BUZZ": 0.9 + 0.0 * top,
-        "SHORT": 0.22 + 0.33 * top + 0.35 * top * front,
+        "SHORT": 0.10 + 0.42 * top + 0.35 * top * front,
         "BOB": 0.18 + 0.35 * top,
         "TIED": 0.1 + 0.0 * top,
     }[style]

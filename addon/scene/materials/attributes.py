@@ -21,7 +21,10 @@ REST = "likeness_rest"
 MASKS_A = "likeness_masks_a"
 """lips, flush, depth in the mouth, nails."""
 MASKS_B = "likeness_masks_b"
-"""scalp, beard, eyelids, oily."""
+"""scalp (and half as much eyebrows), beard, eyelids, oily."""
+
+BORDER = "likeness_border"
+"""On clothes: metres from the garment's nearest border, for bands and seams."""
 
 
 def write_surface_attributes(mesh: bpy.types.Mesh, model: Any) -> None:
@@ -31,7 +34,8 @@ def write_surface_attributes(mesh: bpy.types.Mesh, model: Any) -> None:
     masks = skin_masks(model)
     depth = np.maximum(masks["mouth"], tooth_depth(model))
     write_attribute(mesh, MASKS_A, "FLOAT_COLOR", _stack(masks["lips"], masks["flush"], depth, masks["nails"])[rows])
-    second = _stack(masks["scalp"], masks["beard"], masks["eyelids"], masks["oily"])
+    hairy = np.maximum(masks["scalp"], 0.5 * masks["brows"])
+    second = _stack(hairy, masks["beard"], masks["eyelids"], masks["oily"])
     write_attribute(mesh, MASKS_B, "FLOAT_COLOR", second[rows])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from .attributes import REST
+from .attributes import BORDER, REST
 from .graph import Graph, new_group
 from .pair import shader_pair
 
@@ -17,6 +17,7 @@ INPUTS = (
     ("Fading", "Float", 0.2, "Uneven colour from wear", 0.0, 1.0),
     ("Relief", "Float", 0.5, "Strength of the weave", 0.0, 1.0),
     ("Wrinkles", "Float", 0.5, "Soft wrinkles", 0.0, 1.0),
+    ("Seam", "Float", 0.018, "Distance of the seam from neck and hems in metres", 0.0, 0.1),
 )
 
 
@@ -27,7 +28,10 @@ def fabric_group() -> bpy.types.NodeTree:
         return existing
     tree, g, control, end = new_group(GROUP, INPUTS, (("Colour", "Color"), ("Normal", "Vector")))
     place = g.attribute(REST)
-    x, y, z = g.separate(place)
+    border = g.attribute(BORDER, "Fac")
+    # Straight sine threads would show moire at a distance; real yarn wanders too.
+    wander = g.vector("SCALE", g.vector("SUBTRACT", g.noise(place, 60.0, 2.0, colour=True), (0.5,) * 3), scale=0.004)
+    x, y, z = g.separate(g.vector("ADD", place, wander))
     turn = g.mul(control["Thread Scale"], 6.2832)
     across = g.math("SINE", g.mul(g.add(g.add(x, z), g.mul(y, control["Diagonal"])), turn))
     down = g.math("SINE", g.mul(g.sub(y, g.mul(g.sub(x, z), control["Diagonal"])), turn))
@@ -35,11 +39,15 @@ def fabric_group() -> bpy.types.NodeTree:
     yarn = g.noise(place, 900.0, 3.0)
     worn = g.smooth(g.noise(place, 9.0, 5.0, 0.6), 0.35, 0.8)
     colour = g.mix(g.mul(worn, control["Fading"]), control["Colour"], g.mix(0.25, control["Colour"], (0.5, 0.5, 0.5)))
+    seam = g.smooth(g.math("ABSOLUTE", g.sub(border, control["Seam"])), 0.0022, 0.0004)
     tone = g.add(0.78, g.add(g.mul(weave, 0.22), g.mul(g.sub(yarn, 0.5), 0.3)))
+    tone = g.mul(tone, g.sub(1.0, g.mul(seam, 0.45)))
     g.put(end.inputs["Colour"], g.mix(1.0, colour, tone, "MULTIPLY"))
-    folds = g.noise(g.vector("MULTIPLY", place, (1.0, 0.45, 1.0)), 17.0, 3.0, 0.45)
-    soft = g.bump(folds, g.mul(control["Wrinkles"], 0.7), 0.012)
-    g.put(end.inputs["Normal"], g.bump(g.add(weave, g.mul(yarn, 0.4)), g.mul(control["Relief"], 0.5), 0.0003, soft))
+    bent = g.vector("ADD", place, g.vector("SCALE", g.noise(place, 6.0, 2.0, colour=True), scale=0.12))
+    folds = g.noise(g.vector("MULTIPLY", bent, (1.0, 0.4, 1.0)), 14.0, 4.0, 0.5)
+    soft = g.bump(folds, g.mul(g.mul(control["Wrinkles"], 0.9), g.smooth(border, 0.005, 0.06)), 0.022)
+    band = g.bump(g.sub(g.smooth(border, g.add(control["Seam"], 0.002), g.sub(control["Seam"], 0.002)), g.mul(seam, 0.6)), 0.8, 0.0012, soft)
+    g.put(end.inputs["Normal"], g.bump(g.add(weave, g.mul(yarn, 0.6)), g.mul(control["Relief"], 0.4), 0.0003, band))
     g.arrange()
     return tree
 

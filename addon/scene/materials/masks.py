@@ -50,7 +50,7 @@ def hair_height(points: Array) -> Array:
 
 def brow_coordinates(points: Array) -> tuple[Array, Array]:
     """Along (0 inner .. 1 outer end) and across (signed distance from the middle line, face units) the eyebrow."""
-    along = (np.abs(points[:, 0]) - 0.19) / 0.72
+    along = (np.abs(points[:, 0]) - 0.215) / 0.70
     arch = np.interp(along, [-0.2, 0.0, 0.35, 0.62, 1.0, 1.3], [0.27, 0.285, 0.36, 0.385, 0.26, 0.12])
     return along, points[:, 1] - arch
 
@@ -117,7 +117,7 @@ def _mouth_depth(points: Array, frame: FaceFrame, inside: Array) -> Array:
 
 def _brows(points: Array) -> Array:
     along, across = brow_coordinates(points)
-    width = np.interp(along, [0.0, 0.15, 0.6, 1.0], [0.085, 0.1, 0.08, 0.03])
+    width = np.interp(along, [0.0, 0.15, 0.6, 1.0], [0.058, 0.075, 0.062, 0.026])
     ends = smoothstep(along, -0.08, 0.08) * smoothstep(along, 1.05, 0.9)
     return smoothstep(np.abs(across) / width, 1.7, 0.5) * ends * (points[:, 2] > -0.6)
 
