@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import bpy
-
 from . import preferences, session
+from .kinds import Context, Root
 from .runtime import SESSION
 from .scene.timing import rate_of
 
@@ -36,7 +35,7 @@ class Check:
     """Whether it is drawn as an alert, not as a note."""
 
 
-def of_double(context: bpy.types.Context, root: bpy.types.Object) -> list[Check]:
+def of_double(context: Context, root: Root) -> list[Check]:
     """The findings on a double, worst first."""
     note, found = root.likeness, []
     dismissed = set(note.dismissed.split())
@@ -55,7 +54,9 @@ def of_double(context: bpy.types.Context, root: bpy.types.Object) -> list[Check]
             found.append(Check("SILENT", "The capture has no sound", "Hide", serious=False))
     fact = note.performances.get(note.performance)
     if fact is not None and not fact.has_head and "HEAD" not in dismissed:
-        found.append(Check("HEAD", "No head rotation was recorded: the head holds still", "Hide", serious=False))
+        found.append(
+            Check("HEAD", "No head rotation was recorded: the head holds still", "Hide", serious=False)
+        )
     return found
 
 
@@ -66,7 +67,7 @@ def of_capture() -> list[Check]:
     return [Check("ENVIRONMENT", "No worker environment: tracking needs one", "Set Up", serious=False)]
 
 
-def dismiss(root: bpy.types.Object, key: str) -> None:
+def dismiss(root: Root, key: str) -> None:
     """Do not show this note again for this double."""
     if key == "LOG":
         SESSION.log.clear()

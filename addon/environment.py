@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The worker's Python environment: which interpreter a job gets, how one is checked and how one is made.
 
-Jobs that need numpy alone run with Blender's own interpreter. The rest (movie facts now, tracking and fitting later) run
-in an environment of their own, because all extensions share Blender's packages and heavy ones do not belong there.
-Making it is an explicit act: it downloads the pinned packages below and nothing else.
+Jobs that need numpy alone run with Blender's own interpreter. The rest run in an environment of their own,
+because all extensions share Blender's packages and heavy ones do not belong there. Making it is an explicit
+act: it downloads the pinned packages below and nothing else.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def version(name):
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-print(json.dumps({"python": "%d.%d.%d" % sys.version_info[:3], "packages": {n: version(n) for n in sys.argv[1:]}}))
+packages = {name: version(name) for name in sys.argv[1:]}
+print(json.dumps({"python": "%d.%d.%d" % sys.version_info[:3], "packages": packages}))
 """
 
 
@@ -116,26 +117,35 @@ def check(python: Path, timeout: float = 60.0) -> Report:
         answer = json.loads(asked.stdout.splitlines()[-1])
         return Report(python, str(answer["python"]), dict(answer["packages"]))
     except subprocess.TimeoutExpired as error:
-        raise WorkerError(f"{python} did not answer within {timeout:.0f} s.", "Choose another environment.") from error
+        raise WorkerError(
+            f"{python} did not answer within {timeout:.0f} s.", "Choose another environment."
+        ) from error
     except (OSError, subprocess.CalledProcessError, ValueError, LookupError, TypeError) as error:
-        raise WorkerError(f"{python} does not run as Python.", "Choose another environment, or create one.") from error
+        raise WorkerError(
+            f"{python} does not run as Python.", "Choose another environment, or create one."
+        ) from error
 
 
 class Creation:
     """The making of an environment as a child process that can be polled and stopped.
 
-    Same shape as a worker job: `poll()` until it returns True, then `result()`; `cancel()` at any time. The folder is
+    Same shape as a worker job: `poll()` until it returns True, then `result()`; `cancel()` at any time. The
+    folder is
     removed again unless everything succeeded.
     """
 
     def __init__(self, folder: Path, python: str = sys.executable) -> None:
-        """Start. `folder` must be absent, empty or an earlier environment of ours; raises WorkerError otherwise."""
+        """Start. `folder` must be absent, empty or an earlier environment of ours; raises WorkerError
+        otherwise.
+        """
         ours = (folder / MARKER).is_file() or (folder / "pyvenv.cfg").is_file()
         if folder.is_dir() and any(folder.iterdir()) and not ours:
             raise WorkerError(f"{folder} holds other files.", "Choose an empty folder for the environment.")
         self.folder = folder
         self.progress, self.stage, self.text = 0.0, "environment", "Making the environment"
-        self._log: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        self._log: IO[str] = tempfile.TemporaryFile(  # noqa: SIM115 - open as long as the child writes
+            "w+", encoding="utf-8", errors="replace"
+        )
         requirements = pins_for((sys.version_info[0], sys.version_info[1]))
         pip = [str(interpreter_of(folder)), "-I", "-m", "pip", "install", "--only-binary=:all:", "--no-input"]
         self._count = len(requirements)
@@ -152,7 +162,9 @@ class Creation:
     def _next(self) -> None:
         command = self._commands.pop(0)
         try:
-            self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
+            self._child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
+            )
         except OSError as error:
             self._fail(f"{command[0]} cannot be started: {error.strerror}.")
 
@@ -225,7 +237,7 @@ class Creation:
 def _explain(log: str) -> str:
     """The one sentence in the output of venv or pip that matters."""
     if "ensurepip" in log or "No module named venv" in log:
-        return "This Python cannot make environments: install its venv package (Debian, Ubuntu: apt install python3-venv)."
+        return "This Python lacks venv: install it (Debian: apt install python3-venv)."
     if re.search(r"NewConnectionError|ConnectTimeout|ReadTimeout|NameResolution|CERTIFICATE_VERIFY", log):
         return "The package index cannot be reached: check the network and the proxy."
     missing = re.search(r"No matching distribution found for (\S+)", log)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens by itself: a new file forgets the session, and an undone slider takes its shape back with it."""
+"""What happens by itself: a new file forgets the session, and an undone slider takes its shape along."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def on_load(*_: object) -> None:
 
 @persistent
 def on_undo(*_: object) -> None:
-    """A slider may have come back without the mesh that it made, which is remade a moment after the slider."""
+    """A slider may have come back without the mesh that it made, which is remade later."""
     session.forget_requests()
     for root in session.roots():
         session.request_if_stale(root)

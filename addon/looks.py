@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring a changed look onto a double: only what the change concerns is made anew, so an artist's other work stays."""
+"""Bring a changed look onto a double: only what the change concerns is made anew, so an artist's other work
+stays.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ from .scene.materials import Look, material_for
 
 _TOKEN_KEY = "likeness_look"
 _SLOT_FIELDS: dict[str, tuple[str, ...]] = {
-    "Skin": ("melanin", "redness", "freckles", "age", "lip_colour", "lip_amount", "stubble", "hair_melanin", "hair_redness"),
+    "Skin": (
+        "melanin", "redness", "freckles", "age", "lip_colour", "lip_amount", "stubble", "hair_melanin",
+        "hair_redness",
+    ),
     "Eye": ("eye_colour",),
     "Lashes": ("hair_melanin", "hair_redness"),
     "Hair": ("hair_melanin", "hair_redness"),
@@ -35,7 +40,9 @@ def note_look(double: Double, look: Look) -> None:
 
 
 def change_look(double: Double, model: HeadModel, rest: Rest, avatar: Avatar, look: Look) -> None:
-    """Repaint the materials and remake the hair and clothes that differ from the look worn now; hair takes a second."""
+    """Repaint the materials and remake the hair and clothes that differ from the look worn now; hair takes
+    a second.
+    """
     for material in list(_personal(double)):
         slot = str(material["likeness_role"])
         if material.get(_TOKEN_KEY) != _slot_token(slot, look):

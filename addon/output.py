@@ -11,6 +11,7 @@ import bpy
 
 from ..core.errors import SettingsError
 from . import session
+from .kinds import Scene
 from .scene import presets, render
 from .scene.timing import rate_of
 
@@ -26,7 +27,7 @@ class Pictures:
     """Scene frames from one to the next."""
 
 
-def pictures_in_range(scene: bpy.types.Scene, folder: Path) -> Pictures:
+def pictures_in_range(scene: Scene, folder: Path) -> Pictures:
     """The pictures of the scene's range, up to where rendering was stopped.
 
     Raises SettingsError when there are none or one in between is missing.
@@ -38,12 +39,16 @@ def pictures_in_range(scene: bpy.types.Scene, folder: Path) -> Pictures:
     whole = list(range(there[0], there[-1] + 1, frames.step))
     lacking = sorted(set(whole) - set(there))
     if lacking:
-        raise SettingsError(f"Frame {lacking[0]} is missing in {folder}.", "Render Frames makes only what is missing.")
+        raise SettingsError(
+            f"Frame {lacking[0]} is missing in {folder}.", "Render Frames makes only what is missing."
+        )
     return Pictures(tuple(render.frame_path(folder, frame) for frame in there), there[0], frames.step)
 
 
-def sound_for(scene: bpy.types.Scene, first: int) -> tuple[Path | None, float]:
-    """(file, s into it at scene frame `first`) of the chosen double's sound, else of any of ours; (None, 0) for none."""
+def sound_for(scene: Scene, first: int) -> tuple[Path | None, float]:
+    """(file, s into it at scene frame `first`) of the chosen double's sound, else of any of ours; (None, 0)
+    for none.
+    """
     editor: Any = scene.sequence_editor
     if editor is None:
         return None, 0.0
@@ -57,7 +62,7 @@ def sound_for(scene: bpy.types.Scene, first: int) -> tuple[Path | None, float]:
     return path, (first - strips[0].frame_start) / rate_of(scene)
 
 
-def use_preset(scene: bpy.types.Scene, key: str) -> list[str]:
+def use_preset(scene: Scene, key: str) -> list[str]:
     """Apply a render preset and remember it; notes on what could not be done as asked."""
     notes = presets.apply_preset(scene, key)
     session.note_materials(scene)

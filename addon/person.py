@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Between a double's sliders and the avatar on disk: what a slider says wins, what a fit found is kept under it."""
+"""Between a double's sliders and the avatar on disk: what a slider says wins, what a fit found is kept
+under it.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ import numpy as np
 from ..core.avatar import Avatar
 from ..core.filters import FilterSettings, per_shape
 from ..core.head import HeadModel, load_model
+from .kinds import Root
 from .scene.materials import Look
 from .scene.person import identity_of
 
@@ -25,14 +28,16 @@ PHENOTYPES = (
 """Names of the phenotype sliders, which are those of the head model."""
 
 LOOK_FIELDS = (
-    "melanin", "redness", "freckles", "lip_amount", "eye_colour", "hair_melanin", "hair_redness", "hair_style",
-    "stubble", "top", "top_colour", "bottom_colour",
+    "melanin", "redness", "freckles", "lip_amount", "eye_colour", "hair_melanin", "hair_redness",
+    "hair_style", "stubble", "top", "top_colour", "bottom_colour",
 )  # fmt: skip
 """Fields of `Look` that are sliders."""
 
 
 def identity_from(group: Any) -> dict[str, float]:
-    """Every identity parameter as the sliders of a double have it; local changes only where they are not zero."""
+    """Every identity parameter as the sliders of a double have it; local changes only where they are not
+    zero.
+    """
     identity = {name: float(getattr(group, name)) for name in PHENOTYPES}
     return identity | {change.name: float(change.value) for change in group.changes if change.value}
 
@@ -53,7 +58,8 @@ def fill_identity(group: Any, model: HeadModel, avatar: Avatar) -> None:
 def personified(model: HeadModel, avatar: Avatar, identity: dict[str, float]) -> Avatar:
     """The avatar with another identity, in memory only.
 
-    Coefficients (K,) and vertices (V, 3) that a fit found keep their difference from what the parameters alone give.
+    Coefficients (K,) and vertices (V, 3) that a fit found keep their difference from what the parameters
+    alone give.
     """
     before = model.identity_coefficients(identity_of(model, avatar))
     after = model.identity_coefficients(identity)
@@ -113,6 +119,23 @@ def filters_from(group: Any) -> FilterSettings:
 def token(*values: object) -> str:
     """A short text that changes when one of the values does."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def token_of(root: Root) -> str:
+    """What identity and look sliders say, as one short text."""
+    note = root.likeness
+    identity = {name: round(getattr(note.identity, name), 5) for name in PHENOTYPES}
+    identity |= {change.name: round(change.value, 5) for change in note.identity.changes if change.value}
+    look = [round(v, 5) if isinstance(v, float) else v for v in _look_values(note.look)]
+    return token(identity, look)
+
+
+def _look_values(group: Any) -> list[Any]:
+    values: list[Any] = []
+    for name in LOOK_FIELDS:
+        value = getattr(group, name)
+        values += [value] if isinstance(value, str | float) else [float(part) for part in value]
+    return values
 
 
 @lru_cache(maxsize=4)

@@ -13,6 +13,7 @@ from bpy.props import EnumProperty, FloatVectorProperty, StringProperty
 
 from ..core.errors import WorkerError
 from . import environment
+from .kinds import Context
 
 ADDON_ID = (__package__ or "likeness.addon").rpartition(".")[0]
 """The package that Blender enabled, `bl_ext.<repository>.likeness` when installed."""
@@ -22,7 +23,7 @@ class LikenessPreferences(bpy.types.AddonPreferences):
     """Drawn by `ui.preferences`, which may name operators; this module may not."""
 
     bl_idname = ADDON_ID
-    drawer: ClassVar[Callable[[LikenessPreferences, bpy.types.Context], None] | None] = None
+    drawer: ClassVar[Callable[[LikenessPreferences, Context], None] | None] = None
     """Set while the extension is registered."""
 
     worker_python: StringProperty(
@@ -71,19 +72,21 @@ class LikenessPreferences(bpy.types.AddonPreferences):
         default="FEMALE",
     )
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """Delegate, so that imports keep running one way."""
         if LikenessPreferences.drawer is not None:
             LikenessPreferences.drawer(self, context)
 
 
-def get(context: bpy.types.Context | None = None) -> LikenessPreferences:
-    """The preferences of this extension. KeyError means that it is not enabled, which is a defect of the caller."""
+def get(context: Context | None = None) -> LikenessPreferences:
+    """The preferences of this extension. KeyError means that it is not enabled, which is a defect of the
+    caller.
+    """
     return (context or bpy.context).preferences.addons[ADDON_ID].preferences
 
 
 def data_folder() -> Path:
-    """Where the extension may keep files of its own: the one Blender gives to extensions, made when absent."""
+    """Where the extension may keep files of its own: the one Blender gives to extensions."""
     if ADDON_ID.startswith("bl_ext."):
         return Path(bpy.utils.extension_path_user(ADDON_ID, create=True))
     return Path(bpy.utils.user_resource("DATAFILES", path="likeness", create=True))
@@ -112,7 +115,7 @@ def worker_python() -> Path | None:
 def job_python(heavy: bool = False) -> str:
     """The interpreter for a job: the environment when there is one, else Blender's own.
 
-    heavy: the job needs more than numpy, so Blender's own will not do: WorkerError without an environment.
+    heavy: the job needs more than numpy, so without an environment it is a WorkerError.
     """
     chosen = worker_python()
     if chosen is None and heavy:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a .blend remembers: on each double's root its identity, look, performance and filters; on the scene the choice.
+"""What a .blend remembers: on each double's root its identity, look, performance and filters; on the scene
+the choice.
 
 Each slider asks `session` for a refresh; requests within a moment become one.
 """
@@ -20,28 +21,29 @@ from bpy.props import (
 
 from ..core.filters import FilterSettings
 from . import session
+from .kinds import Context
 from .scene.presets import PRESETS
 
 _FILTERS = FilterSettings()
 
 
-def _identity_changed(group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+def _identity_changed(group: bpy.types.PropertyGroup, _context: Context) -> None:
     session.request(group.id_data, "identity")
 
 
-def _look_changed(group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+def _look_changed(group: bpy.types.PropertyGroup, _context: Context) -> None:
     session.request(group.id_data, "look")
 
 
-def _materials_changed(group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+def _materials_changed(group: bpy.types.PropertyGroup, _context: Context) -> None:
     session.request(group.id_data, "materials")
 
 
-def _filters_changed(group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+def _filters_changed(group: bpy.types.PropertyGroup, _context: Context) -> None:
     session.request(group.id_data, "switch")
 
 
-def _lighting_changed(group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+def _lighting_changed(group: bpy.types.PropertyGroup, _context: Context) -> None:
     session.request(group.id_data, "lighting")
 
 
@@ -62,7 +64,8 @@ class LikenessChange(bpy.types.PropertyGroup):
 
     value: FloatProperty(
         name="Amount",
-        description="How much of this change of shape the person has; 0 is none, and negative is the opposite",
+        description="How much of this change of shape the person has; 0 is none, and negative is the "
+        "opposite",
         soft_min=-1.0,
         soft_max=1.0,
         min=-2.0,
@@ -76,16 +79,22 @@ class LikenessIdentity(bpy.types.PropertyGroup):
     """The person's shape: phenotypes, and local changes."""
 
     gender: _share("Gender", "Body shape from male, 0, to female, 1", 0.5)
-    age: _share("Age", "From newborn, 0, over a child at a third and a young adult at two thirds, to old, 1", 0.6)
+    age: _share(
+        "Age", "From newborn, 0, over a child at a third and a young adult at two thirds, to old, 1", 0.6
+    )
     muscle: _share("Muscle", "From slack, 0, to muscular, 1", 0.5)
     weight: _share("Weight", "From thin, 0, to heavy, 1", 0.5)
     height: _share("Height", "From short, 0, to tall, 1", 0.5)
     proportions: _share("Proportions", "From unusual, 0, to ideal, 1", 0.5)
     cupsize: _share("Cup Size", "Size of the breasts, from small, 0, to large, 1", 0.5)
     firmness: _share("Firmness", "Firmness of the breasts, from soft, 0, to firm, 1", 0.5)
-    african: _share("African", "Share of African features; the three shares are weighed against each other", 0.33)
+    african: _share(
+        "African", "Share of African features; the three shares are weighed against each other", 0.33
+    )
     asian: _share("Asian", "Share of Asian features; the three shares are weighed against each other", 0.33)
-    caucasian: _share("Caucasian", "Share of Caucasian features; the three shares are weighed against each other", 0.34)
+    caucasian: _share(
+        "Caucasian", "Share of Caucasian features; the three shares are weighed against each other", 0.34
+    )
     changes: CollectionProperty(type=LikenessChange)
     change_index: IntProperty(name="Change", description="The local change of shape shown below the list")
 
@@ -98,35 +107,62 @@ class LikenessLook(bpy.types.PropertyGroup):
         description="Which set of materials the whole double wears",
         items=(
             ("EEVEE", "EEVEE", "Fast materials for EEVEE and the viewport", "SHADING_RENDERED", 0),
-            ("CYCLES", "Ray Traced", "Full subsurface skin and refracting corneas for Cycles", "SHADING_TEXTURE", 1),
+            (
+                "CYCLES",
+                "Ray Traced",
+                "Full subsurface skin and refracting corneas for Cycles",
+                "SHADING_TEXTURE",
+                1,
+            ),
         ),
         update=_materials_changed,
     )
     melanin: FloatProperty(
         name="Skin Tone",
         description="Pigment of the skin, from very light, 0, to very dark, 1",
-        min=0.0, max=1.0, default=0.3, subtype="FACTOR", update=_look_changed,
-    )  # fmt: skip
+        min=0.0,
+        max=1.0,
+        default=0.3,
+        subtype="FACTOR",
+        update=_look_changed,
+    )
     redness: FloatProperty(
         name="Redness",
         description="Blood under the skin, seen most on cheeks, nose and ears",
-        min=0.0, max=1.0, default=0.5, subtype="FACTOR", update=_look_changed,
-    )  # fmt: skip
+        min=0.0,
+        max=1.0,
+        default=0.5,
+        subtype="FACTOR",
+        update=_look_changed,
+    )
     freckles: FloatProperty(
         name="Freckles",
         description="Amount of freckles, from none, 0, to many, 1",
-        min=0.0, max=1.0, default=0.0, subtype="FACTOR", update=_look_changed,
-    )  # fmt: skip
+        min=0.0,
+        max=1.0,
+        default=0.0,
+        subtype="FACTOR",
+        update=_look_changed,
+    )
     lip_amount: FloatProperty(
         name="Lips",
         description="How much the lips' own colour replaces the skin's",
-        min=0.0, max=1.0, default=0.6, subtype="FACTOR", update=_look_changed,
-    )  # fmt: skip
+        min=0.0,
+        max=1.0,
+        default=0.6,
+        subtype="FACTOR",
+        update=_look_changed,
+    )
     eye_colour: FloatVectorProperty(
         name="Eyes",
         description="Colour of the iris",
-        subtype="COLOR", min=0.0, max=1.0, size=3, default=(0.150, 0.190, 0.175), update=_look_changed,
-    )  # fmt: skip
+        subtype="COLOR",
+        min=0.0,
+        max=1.0,
+        size=3,
+        default=(0.150, 0.190, 0.175),
+        update=_look_changed,
+    )
     hair_style: EnumProperty(
         name="Hair",
         description="Haircut",
@@ -142,18 +178,30 @@ class LikenessLook(bpy.types.PropertyGroup):
     hair_melanin: FloatProperty(
         name="Hair Pigment",
         description="Dark pigment of the hair, from white, 0, over blond and brown to black, 1",
-        min=0.0, max=1.0, default=0.8, subtype="FACTOR", update=_look_changed,
-    )  # fmt: skip
+        min=0.0,
+        max=1.0,
+        default=0.8,
+        subtype="FACTOR",
+        update=_look_changed,
+    )
     hair_redness: FloatProperty(
         name="Hair Redness",
         description="Share of red pigment in the hair",
-        min=0.0, max=1.0, default=0.35, subtype="FACTOR", update=_look_changed,
-    )  # fmt: skip
+        min=0.0,
+        max=1.0,
+        default=0.35,
+        subtype="FACTOR",
+        update=_look_changed,
+    )
     stubble: FloatProperty(
         name="Stubble",
         description="Beard shadow, from none, 0, to three days, 1",
-        min=0.0, max=1.0, default=0.0, subtype="FACTOR", update=_look_changed,
-    )  # fmt: skip
+        min=0.0,
+        max=1.0,
+        default=0.0,
+        subtype="FACTOR",
+        update=_look_changed,
+    )
     top: EnumProperty(
         name="Top",
         description="What the upper body wears",
@@ -167,38 +215,70 @@ class LikenessLook(bpy.types.PropertyGroup):
     top_colour: FloatVectorProperty(
         name="Top Colour",
         description="Colour of what the upper body wears",
-        subtype="COLOR", min=0.0, max=1.0, size=3, default=(0.045, 0.085, 0.13), update=_look_changed,
-    )  # fmt: skip
+        subtype="COLOR",
+        min=0.0,
+        max=1.0,
+        size=3,
+        default=(0.045, 0.085, 0.13),
+        update=_look_changed,
+    )
     bottom_colour: FloatVectorProperty(
         name="Trousers",
         description="Colour of the trousers",
-        subtype="COLOR", min=0.0, max=1.0, size=3, default=(0.035, 0.037, 0.045), update=_look_changed,
-    )  # fmt: skip
+        subtype="COLOR",
+        min=0.0,
+        max=1.0,
+        size=3,
+        default=(0.035, 0.037, 0.045),
+        update=_look_changed,
+    )
 
 
 class LikenessShapeLimit(bpy.types.PropertyGroup):
     """Gain, offset and limits of one shape; `name` is its ARKit name."""
 
     gain: FloatProperty(
-        name="Gain", description="Factor on the recorded weight of this shape", soft_min=0.0, soft_max=3.0,
-        min=-10.0, max=10.0, default=1.0,
-    )  # fmt: skip
+        name="Gain",
+        description="Factor on the recorded weight of this shape",
+        soft_min=0.0,
+        soft_max=3.0,
+        min=-10.0,
+        max=10.0,
+        default=1.0,
+    )
     offset: FloatProperty(
-        name="Offset", description="Added to the weight after the gain", soft_min=-1.0, soft_max=1.0, min=-10.0,
-        max=10.0, default=0.0,
-    )  # fmt: skip
+        name="Offset",
+        description="Added to the weight after the gain",
+        soft_min=-1.0,
+        soft_max=1.0,
+        min=-10.0,
+        max=10.0,
+        default=0.0,
+    )
     minimum: FloatProperty(
-        name="Minimum", description="The weight never falls below this", soft_min=-1.0, soft_max=1.0, min=-10.0,
-        max=10.0, default=-0.1,
-    )  # fmt: skip
+        name="Minimum",
+        description="The weight never falls below this",
+        soft_min=-1.0,
+        soft_max=1.0,
+        min=-10.0,
+        max=10.0,
+        default=-0.1,
+    )
     maximum: FloatProperty(
-        name="Maximum", description="The weight never rises above this", soft_min=0.0, soft_max=2.0, min=-10.0,
-        max=10.0, default=1.5,
-    )  # fmt: skip
+        name="Maximum",
+        description="The weight never rises above this",
+        soft_min=0.0,
+        soft_max=2.0,
+        min=-10.0,
+        max=10.0,
+        default=1.5,
+    )
 
 
 class LikenessFilters(bpy.types.PropertyGroup):
-    """How the recorded performance is cleaned before it becomes keys; the recording itself is never changed."""
+    """How the recorded performance is cleaned before it becomes keys; the recording itself is never
+    changed.
+    """
 
     enabled: BoolProperty(
         name="Filtered",
@@ -212,20 +292,32 @@ class LikenessFilters(bpy.types.PropertyGroup):
         items=(
             ("NONE", "None", "Keep every sample as recorded", 0),
             ("ONE_EURO", "One Euro", "Calm slow motion and follow fast motion", 1),
-            ("SAVITZKY_GOLAY", "Savitzky-Golay", "Fit a polynomial around each sample, which keeps the height of peaks", 2),
+            (
+                "SAVITZKY_GOLAY",
+                "Savitzky-Golay",
+                "Fit a polynomial around each sample, which keeps the height of peaks",
+                2,
+            ),
         ),
         default="NONE",
     )
     cutoff: FloatProperty(
         name="Cutoff",
         description="Cutoff frequency at rest in Hz; lower is calmer",
-        min=0.01, soft_max=10.0, max=100.0, default=_FILTERS.cutoff,
-    )  # fmt: skip
+        min=0.01,
+        soft_max=10.0,
+        max=100.0,
+        default=_FILTERS.cutoff,
+    )
     beta: FloatProperty(
         name="Response",
-        description="Rise of the cutoff with speed, in Hz per unit of speed; higher follows fast motion more closely",
-        min=0.0, soft_max=30.0, max=1000.0, default=_FILTERS.beta,
-    )  # fmt: skip
+        description="Rise of the cutoff with speed, in Hz per unit of speed; higher follows fast motion "
+        "more closely",
+        min=0.0,
+        soft_max=30.0,
+        max=1000.0,
+        default=_FILTERS.beta,
+    )
     two_way: BoolProperty(
         name="No Delay",
         description="Run forwards and backwards, so that nothing lags behind the sound",
@@ -234,21 +326,30 @@ class LikenessFilters(bpy.types.PropertyGroup):
     window: IntProperty(
         name="Window",
         description="Number of samples in the sliding window; an even number counts as the next odd one",
-        min=3, soft_max=31, max=301, default=_FILTERS.window,
-    )  # fmt: skip
+        min=3,
+        soft_max=31,
+        max=301,
+        default=_FILTERS.window,
+    )
     order: IntProperty(
         name="Order",
         description="Degree of the fitted polynomial, below the window; higher keeps more detail",
-        min=0, max=5, default=_FILTERS.order,
-    )  # fmt: skip
+        min=0,
+        max=5,
+        default=_FILTERS.order,
+    )
     gain: FloatProperty(
         name="Intensity",
         description="Factor on all weights; 1 is as recorded",
-        min=0.0, soft_max=2.0, max=10.0, default=1.0,
-    )  # fmt: skip
+        min=0.0,
+        soft_max=2.0,
+        max=10.0,
+        default=1.0,
+    )
     swap_mouth: BoolProperty(
         name="Swap Mouth Sides",
-        description="Exchange left and right of mouth and jaw shifts, for senders that name them as an observer sees them",
+        description="Exchange left and right of mouth and jaw shifts, for senders that name them as an "
+        "observer sees them",
     )
     mirror: BoolProperty(
         name="Mirror",
@@ -265,10 +366,16 @@ class LikenessFilters(bpy.types.PropertyGroup):
     decimate_error: FloatProperty(
         name="Error",
         description="Largest change of a weight that leaving out keys may cause",
-        min=0.0001, soft_max=0.1, max=1.0, default=0.005, precision=4,
-    )  # fmt: skip
+        min=0.0001,
+        soft_max=0.1,
+        max=1.0,
+        default=0.005,
+        precision=4,
+    )
     shapes: CollectionProperty(type=LikenessShapeLimit)
-    shape_index: IntProperty(name="Shape", description="The shape whose gain and limits are shown below the list")
+    shape_index: IntProperty(
+        name="Shape", description="The shape whose gain and limits are shown below the list"
+    )
 
 
 class LikenessPerformance(bpy.types.PropertyGroup):
@@ -288,16 +395,24 @@ class LikenessWarning(bpy.types.PropertyGroup):
 class LikenessDouble(bpy.types.PropertyGroup):
     """On the root empty of each double."""
 
-    folder: StringProperty(name="Avatar", description="Folder of the avatar that this double shows", subtype="DIR_PATH")
-    performance: StringProperty(name="Performance", description="Name of the performance that this double plays")
+    folder: StringProperty(
+        name="Avatar", description="Folder of the avatar that this double shows", subtype="DIR_PATH"
+    )
+    performance: StringProperty(
+        name="Performance", description="Name of the performance that this double plays"
+    )
     performances: CollectionProperty(type=LikenessPerformance)
     warnings: CollectionProperty(type=LikenessWarning)
-    dismissed: StringProperty(name="Dismissed", description="Checks that the user has seen", options={"HIDDEN"})
+    dismissed: StringProperty(
+        name="Dismissed", description="Checks that the user has seen", options={"HIDDEN"}
+    )
     movie: StringProperty(name="Movie", description="The capture's movie", subtype="FILE_PATH")
     silent: BoolProperty(name="Silent", description="Whether the capture's movie is known to have no sound")
     keyed_rate: FloatProperty(name="Keyed Rate", description="Frames per second that the keys were made for")
     source: StringProperty(name="Source", description="The capture that this double came from")
-    applied: StringProperty(name="Applied", description="What the mesh shows, to notice an undone slider", options={"HIDDEN"})
+    applied: StringProperty(
+        name="Applied", description="What the mesh shows, to notice an undone slider", options={"HIDDEN"}
+    )
     identity: PointerProperty(type=LikenessIdentity)
     look: PointerProperty(type=LikenessLook)
     filters: PointerProperty(type=LikenessFilters)

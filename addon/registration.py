@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one ordered list of everything Blender is told about, and its reverse.
 
-Errors are not swallowed: a class that cannot be registered is a defect. What was registered before it is taken back
+Errors are not swallowed: a class that cannot be registered is a defect. What was registered before it is
+taken back
 first, so that a failed enabling leaves nothing behind.
 """
 

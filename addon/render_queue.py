@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rendering frame after frame while the window stays usable: each frame is one of Blender's own render jobs."""
+"""Rendering frame after frame while the window stays usable: each frame is one of Blender's own render
+jobs.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from typing import Any
 import bpy
 
 from ..core.errors import Cancelled, LikenessError, SettingsError
+from .kinds import Scene
 from .scene import png, render
 from .scene.presets import safe_engine
 
@@ -20,8 +23,10 @@ class RenderQueue:
     A frame appears under its name only when it is complete, so stopping leaves nothing half-written.
     """
 
-    def __init__(self, scene: bpy.types.Scene, folder: Path, resume: bool) -> None:
-        """Check, set the output, hook in. Raises SettingsError for a missing camera or an unwritable folder."""
+    def __init__(self, scene: Scene, folder: Path, resume: bool) -> None:
+        """Check, set the output, hook in. Raises SettingsError for a missing camera or an unwritable
+        folder.
+        """
         self.progress, self.text = 0.0, "Rendering"
         frames = render.checked_frames(scene, None)
         render.make_folder(folder)
@@ -60,7 +65,9 @@ class RenderQueue:
         if self._state == "COMPLETE":
             self._keep_frame()
         elif self._state == "CANCELLED":
-            self._error = Cancelled("Rendering was stopped.", "Finished frames stay; rendering again resumes.")
+            self._error = Cancelled(
+                "Rendering was stopped.", "Finished frames stay; rendering again resumes."
+            )
         if self._error is not None or not self._todo:
             self.close()
             return True
@@ -86,7 +93,9 @@ class RenderQueue:
         frame, path = self._todo.pop(0)
         self._state = "IDLE"
         if png.size_of(_part(path)) is None:
-            self._error = SettingsError(f"Frame {frame} could not be written to {path.parent}.", "Is the disk full?")
+            self._error = SettingsError(
+                f"Frame {frame} could not be written to {path.parent}.", "Is the disk full?"
+            )
             return
         _part(path).replace(path)
         self._done += 1
@@ -99,7 +108,7 @@ class RenderQueue:
         return f"{done}. {self._note}" if self._note else done
 
     def cancel(self) -> None:
-        """Stop before the next frame; Blender's own job ends by itself on Esc, else its picture is dropped."""
+        """Stop before the next frame; a picture in the making is dropped."""
         if self._state != "DONE":
             self._error = self._error or Cancelled("Rendering was stopped.")
             self.close()

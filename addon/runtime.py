@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the session knows and the file does not: the running job and facts that panels show without computing them."""
+"""What the session knows and the file does not: the running job and facts that panels show without
+computing them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
@@ -40,12 +44,24 @@ class Session:
     job: JobStatus = field(default_factory=JobStatus)
     log: list[str] = field(default_factory=list)
     """Lines of the last quality report or failure, for the panel."""
+    quiet: int = 0
+    """Above 0 while sliders are set without anything following."""
     log_is_error: bool = False
     """Whether it is a failure of what no operator could report."""
 
 
 SESSION = Session()
 """The only instance."""
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Set sliders without anything following."""
+    SESSION.quiet += 1
+    try:
+        yield
+    finally:
+        SESSION.quiet -= 1
 
 
 def reset() -> None:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What operators share: expected errors as reports, and long work that blocks in scripts and is modal for people."""
+"""What operators share: expected errors as reports, and long work that blocks in scripts and is modal for
+people.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import bpy
 
+from ..addon.kinds import Context, Event, Result
 from ..addon.runtime import SESSION
 from ..core.errors import Cancelled, LikenessError
 
@@ -20,14 +23,17 @@ class Action:
 
     if TYPE_CHECKING:
         options: Any
+        layout: Any
+        filepath: Any
 
-        def report(self, type: Any, message: str) -> None: ...  # noqa: A002
+        def report(self, type: Any, message: str) -> None:
+            """Blender's own."""
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Do it. Returns a sentence to report, or nothing to say nothing. Raises LikenessError."""
         raise NotImplementedError
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: Context) -> Result:
         """Run and report."""
         try:
             message = self.run(context)
@@ -37,7 +43,7 @@ class Action:
             self.report({"INFO"}, message)
         return {"FINISHED"}
 
-    def _failed(self, error: LikenessError) -> set[str]:
+    def _failed(self, error: LikenessError) -> Result:
         self.report({"WARNING" if isinstance(error, Cancelled) else "ERROR"}, str(error))
         return {"CANCELLED"}
 
@@ -70,15 +76,15 @@ class JobAction(Action):
     job_label = "Working"
     """Shown in the panel while it runs."""
 
-    def start(self, context: bpy.types.Context) -> Work:
+    def start(self, context: Context) -> Work:
         """Validate and begin. Raises LikenessError."""
         raise NotImplementedError
 
-    def finish(self, context: bpy.types.Context, result: Any) -> str:
+    def finish(self, context: Context, result: Any) -> str:
         """Use the result; returns a sentence to report. Raises LikenessError."""
         raise NotImplementedError
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: Context) -> Result:
         """Block in scripts and in the background, go modal when a person clicked."""
         if SESSION.job.active:
             self.report({"ERROR"}, f"{SESSION.job.label} is still running. Stop it first.")
@@ -92,7 +98,7 @@ class JobAction(Action):
             return self._go_modal(context)
         return self._block(context)
 
-    def _block(self, context: bpy.types.Context) -> set[str]:
+    def _block(self, context: Context) -> Result:
         try:
             while not self._work.poll():
                 time.sleep(TICK / 4)
@@ -103,7 +109,7 @@ class JobAction(Action):
             SESSION.job.end()
         return self._conclude(context)
 
-    def _conclude(self, context: bpy.types.Context) -> set[str]:
+    def _conclude(self, context: Context) -> Result:
         try:
             message = self.finish(context, self._work.result())
         except LikenessError as error:
@@ -112,14 +118,14 @@ class JobAction(Action):
             self.report({"INFO"}, message)
         return {"FINISHED"}
 
-    def _go_modal(self, context: bpy.types.Context) -> set[str]:
+    def _go_modal(self, context: Context) -> Result:
         manager = context.window_manager
         self._timer = manager.event_timer_add(TICK, window=context.window)
         manager.modal_handler_add(self)
         context.workspace.status_text_set(f"{self.job_label}: Esc stops")
         return {"RUNNING_MODAL"}
 
-    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+    def modal(self, context: Context, event: Event) -> Result:
         """Look at the job at each tick; everything but Esc is passed on, so the window stays usable."""
         if event.type == "ESC" and event.value == "PRESS":
             SESSION.job.stop_requested = True
@@ -136,14 +142,14 @@ class JobAction(Action):
         self._leave(context)
         return self._conclude(context)
 
-    def cancel(self, context: bpy.types.Context) -> None:
+    def cancel(self, context: Context) -> None:
         """End the job; Blender calls this too when it quits or loads another file."""
         work = getattr(self, "_work", None)
         if work is not None:
             work.cancel()
             self._leave(context)
 
-    def _leave(self, context: bpy.types.Context) -> None:
+    def _leave(self, context: Context) -> None:
         timer = getattr(self, "_timer", None)
         if timer is not None:
             context.window_manager.event_timer_remove(timer)
@@ -154,7 +160,7 @@ class JobAction(Action):
         redraw(context)
 
 
-def redraw(context: bpy.types.Context) -> None:
+def redraw(context: Context) -> None:
     """Ask every 3D view and preferences window to draw its panels anew."""
     for window in context.window_manager.windows:
         for area in window.screen.areas:

@@ -9,6 +9,7 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 
 from ..addon import session
+from ..addon.kinds import Context, Event, Result
 from ..core.avatar import Avatar
 from ..core.errors import AvatarError
 from .base import Action
@@ -25,11 +26,13 @@ class OpenAvatar(Action, bpy.types.Operator):
 
     directory: StringProperty(name="Avatar", description="Folder that ends in .avatar", subtype="DIR_PATH")
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
-    use_sound: BoolProperty(name="Sound", description="Put the capture's sound into the sequencer", default=True)
+    use_sound: BoolProperty(
+        name="Sound", description="Put the capture's sound into the sequencer", default=True
+    )
     use_camera: BoolProperty(name="Camera", description="Add a head-and-shoulders camera", default=True)
     use_lights: BoolProperty(name="Lighting", description="Add the neutral lights and world", default=True)
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: Context, event: Event) -> Result:
         """Ask for the folder, starting where avatars are kept."""
         from ..addon import preferences
 
@@ -37,7 +40,7 @@ class OpenAvatar(Action, bpy.types.Operator):
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Load, then build."""
         if not self.directory:
             raise AvatarError("No avatar was chosen.", "Choose a folder that ends in .avatar.")
@@ -47,7 +50,7 @@ class OpenAvatar(Action, bpy.types.Operator):
 
 
 class RebuildDouble(NeedsDouble, Action, bpy.types.Operator):
-    """Build the double again from its avatar and its sliders; your own changes to materials, lights and camera stay"""
+    """Build the double again from avatar and sliders; your changes to materials, lights and camera stay"""
 
     bl_idname = Op.REBUILD_DOUBLE
     bl_label = "Rebuild"
@@ -59,7 +62,7 @@ class RebuildDouble(NeedsDouble, Action, bpy.types.Operator):
         default=True,
     )
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Build in place."""
         root = session.require_root(context)
         session.rebuild(context, root, self.keep_rate)
@@ -67,17 +70,17 @@ class RebuildDouble(NeedsDouble, Action, bpy.types.Operator):
 
 
 class RemoveDouble(NeedsDouble, Action, bpy.types.Operator):
-    """Remove the double with its rig, hair, clothes, camera and actions from this file; its avatar stays on disk"""
+    """Remove the double with all that belongs to it from this file; its avatar stays on disk"""
 
     bl_idname = Op.REMOVE_DOUBLE
     bl_label = "Remove"
     bl_options = {"REGISTER", "UNDO"}
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: Context, event: Event) -> Result:
         """Ask first."""
         return context.window_manager.invoke_confirm(self, event)
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Take it out."""
         root = session.require_root(context)
         name = root["likeness_name"]
@@ -92,7 +95,7 @@ class SaveAvatar(NeedsDouble, Action, bpy.types.Operator):
     bl_label = "Save to Avatar"
     bl_options = {"REGISTER"}
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Change the avatar on disk."""
         avatar: Avatar = session.save_identity(session.require_root(context))
         return f"{avatar.folder.name} now has this person's shape"

@@ -11,6 +11,7 @@ import bpy
 from bpy.props import StringProperty
 
 from ..addon import environment, preferences
+from ..addon.kinds import Context, Event, Result
 from ..core.errors import WorkerError
 from .base import Action, JobAction, Work
 from .ids import Op
@@ -31,17 +32,17 @@ class CreateEnvironment(JobAction, bpy.types.Operator):
     )
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
+    def poll(cls, context: Context) -> bool:
         """Online access must be allowed."""
         if not bpy.app.online_access:
             cls.poll_message_set("Online access is off: allow it in Preferences > System > Network")
         return bpy.app.online_access
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: Context, event: Event) -> Result:
         """Show what will be downloaded, and ask."""
         return context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Download")
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """The pinned list."""
         column = self.layout.column(align=True)
         column.label(text="These packages are downloaded from the Python package index:", icon="URL")
@@ -53,13 +54,13 @@ class CreateEnvironment(JobAction, bpy.types.Operator):
     def _folder(self) -> Path:
         return Path(bpy.path.abspath(self.directory)) if self.directory else preferences.environment_folder()
 
-    def start(self, context: bpy.types.Context) -> Work:
+    def start(self, context: Context) -> Work:
         """Begin, if it is allowed."""
         if not bpy.app.online_access:
             raise WorkerError("Online access is off.", "Allow it in Preferences > System > Network.")
         return environment.Creation(self._folder())
 
-    def finish(self, context: bpy.types.Context, result: Any) -> str:
+    def finish(self, context: Context, result: Any) -> str:
         """Use it from now on."""
         chosen = preferences.get(context)
         chosen.worker_python, chosen.worker_report = str(result.python), result.sentence()
@@ -73,7 +74,7 @@ class CheckEnvironment(Action, bpy.types.Operator):
     bl_label = "Check"
     bl_options = {"REGISTER"}
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Ask, and keep the answer for the preferences to show."""
         chosen = preferences.get(context)
         python = preferences.worker_python()
@@ -95,7 +96,7 @@ class ShowPreferences(Action, bpy.types.Operator):
     bl_label = "Likeness Preferences"
     bl_options = {"INTERNAL"}
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Show them."""
         bpy.ops.preferences.addon_show(module=preferences.ADDON_ID)
         return ""

@@ -10,6 +10,7 @@ from bpy.props import EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
 from ..addon import session
+from ..addon.kinds import Context, Event, Result
 from ..addon.person import filters_from
 from ..core.avatar import safe_file_name
 from ..core.errors import AvatarError
@@ -37,7 +38,7 @@ class ExportCsv(NeedsPerformance, Action, bpy.types.Operator, ExportHelper):
         ),
     )
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: Context, event: Event) -> Result:
         """Suggest the performance's name."""
         root = session.active_root(context)
         if root is not None and not self.filepath:
@@ -45,7 +46,7 @@ class ExportCsv(NeedsPerformance, Action, bpy.types.Operator, ExportHelper):
             self.filepath = str(folder / f"{safe_file_name(root.likeness.performance)}.csv")
         return ExportHelper.invoke(self, context, event)
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Write."""
         root = session.require_root(context)
         performance = session.current(root)
@@ -55,7 +56,9 @@ class ExportCsv(NeedsPerformance, Action, bpy.types.Operator, ExportHelper):
         try:
             performance.save_live_link_csv(path)
         except OSError as error:
-            raise AvatarError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
+            raise AvatarError(
+                f"{path} cannot be written: {error.strerror}.", "Choose another place."
+            ) from error
         return f"Wrote {performance.frame_count} rows to {path.name}"
 
 

@@ -7,6 +7,7 @@ import bpy
 from bpy.props import StringProperty
 
 from ..addon import checks, session
+from ..addon.kinds import Context
 from ..core.errors import CaptureError, SettingsError
 from .base import Action
 from .ids import Op
@@ -23,24 +24,28 @@ class FixCheck(NeedsDouble, Action, bpy.types.Operator):
     key: StringProperty(name="Check", description="Which check is to be set right", options={"SKIP_SAVE"})
 
     @classmethod
-    def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
+    def description(cls, context: Context, properties: bpy.types.OperatorProperties) -> str:
         """What this very button does."""
         return checks.CURES.get(properties.key, cls.__doc__ or "")
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Do what the check says."""
         root = session.require_root(context)
         if self.key == "RATE":
             session.play(context, root)
         elif self.key == "SOUND":
             if not session.add_sound(context, root):
-                raise CaptureError("The capture's movie has no sound that Blender can read.", "Add another sound.")
+                raise CaptureError(
+                    "The capture's movie has no sound that Blender can read.", "Add another sound."
+                )
         elif self.key == "PARTS":
             session.rebuild(context, root)
         elif self.key in {"HEAD", "SILENT", "LOG"}:
             checks.dismiss(root, self.key)
         else:
-            raise SettingsError(f"There is no check {self.key!r}.", f"Choose one of {', '.join(checks.CURES)}.")
+            raise SettingsError(
+                f"There is no check {self.key!r}.", f"Choose one of {', '.join(checks.CURES)}."
+            )
         return ""
 
 

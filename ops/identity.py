@@ -7,6 +7,7 @@ import bpy
 from bpy.props import FloatProperty, StringProperty
 
 from ..addon import session
+from ..addon.kinds import Context
 from ..addon.person import PHENOTYPES
 from ..core.errors import SettingsError
 from .base import Action
@@ -19,7 +20,11 @@ UNCHANGED = -1.0
 
 def _slider(name: str, description: str) -> object:
     return FloatProperty(
-        name=name, description=f"{description}; below 0 leaves it as it is", min=UNCHANGED, max=1.0, default=UNCHANGED
+        name=name,
+        description=f"{description}; below 0 leaves it as it is",
+        min=UNCHANGED,
+        max=1.0,
+        default=UNCHANGED,
     )
 
 
@@ -43,10 +48,11 @@ class SetIdentity(NeedsDouble, Action, bpy.types.Operator):
     caucasian: _slider("Caucasian", "Share of Caucasian features")
     changes: StringProperty(
         name="Local Changes",
-        description="Local changes of shape as name=value, separated by spaces, such as nose-scale-horiz-incr=0.4",
+        description="Local changes of shape as name=value, separated by spaces, such as nose-scale- "
+        "horiz-incr=0.4",
     )
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Move the sliders, then build once."""
         root = session.require_root(context)
         identity = root.likeness.identity
@@ -65,7 +71,9 @@ class SetIdentity(NeedsDouble, Action, bpy.types.Operator):
         for pair in self.changes.split():
             name, _, number = pair.partition("=")
             if name not in identity.changes:
-                raise SettingsError(f"The body has no local change {name!r}.", "See the list in the Double panel.")
+                raise SettingsError(
+                    f"The body has no local change {name!r}.", "See the list in the Double panel."
+                )
             try:
                 values[name] = float(number)
             except ValueError:
@@ -80,7 +88,7 @@ class ResetIdentity(NeedsDouble, Action, bpy.types.Operator):
     bl_label = "Reset Shape"
     bl_options = {"REGISTER", "UNDO"}
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Refill the sliders, then build once."""
         session.reset_identity(context, session.require_root(context))
         return ""

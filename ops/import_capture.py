@@ -10,6 +10,7 @@ from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatPrope
 from bpy_extras.io_utils import ImportHelper
 
 from ..addon import preferences, session
+from ..addon.kinds import Context, Event, Result
 from ..addon.work import AvatarJob, AvatarOrder
 from ..core.capture import open_capture
 from ..core.errors import CaptureError
@@ -20,7 +21,7 @@ EXTENSIONS = (".zip", ".csv", ".mp4", ".mov", ".jpg", ".jpeg", ".png")
 
 
 class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
-    """Make an animated double of a face capture: a Leap archive, a Live Link Face take, a movie, photos or a folder of them"""
+    """Make an animated double of a Leap archive, a Live Link Face take, a movie, photos or a folder"""
 
     bl_idname = Op.IMPORT_CAPTURE
     bl_label = "Import Capture"
@@ -32,7 +33,8 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
     files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
     use_folder: BoolProperty(
         name="Whole Folder",
-        description="Import the folder as one capture, as for a take or a row of photos, and not the chosen file alone",
+        description="Import the folder as one capture, as for a take or a row of photos, and not the "
+        "chosen file alone",
         default=False,
     )
     name: StringProperty(
@@ -68,7 +70,7 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
         default=False,
     )
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: Context, event: Event) -> Result:
         """A dropped file brings its path and needs only the options; otherwise ask for a file."""
         if self.properties.is_property_set("filepath") and self.filepath:
             return context.window_manager.invoke_props_dialog(self, width=360, confirm_text="Import")
@@ -77,7 +79,7 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
             return context.window_manager.invoke_props_dialog(self, width=360, confirm_text="Import")
         return ImportHelper.invoke(self, context, event)
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """Options in the file dialog, and in the dialog of a dropped file."""
         layout = self.layout
         layout.use_property_split = True
@@ -100,7 +102,7 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
             place.prop(self, "use_lights")
             place.prop(self, "use_scene_rate")
 
-    def start(self, context: bpy.types.Context) -> Work:
+    def start(self, context: Context) -> Work:
         """Look at the capture, then let the worker make the avatar."""
         path = self._path()
         capture = open_capture(path)
@@ -118,14 +120,19 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
     def _path(self) -> Path:
         given = Path(bpy.path.abspath(self.filepath)) if self.filepath else Path()
         if not self.filepath or not given.exists():
-            raise CaptureError(f"{given} does not exist." if self.filepath else "No capture was chosen.", "Choose a file.")
+            raise CaptureError(
+                f"{given} does not exist." if self.filepath else "No capture was chosen.", "Choose a file."
+            )
         several = len([f for f in self.files if f.name]) > 1
         return given.parent if (self.use_folder or several) and given.is_file() else given
 
-    def finish(self, context: bpy.types.Context, result: Path) -> str:
+    def finish(self, context: Context, result: Path) -> str:
         """Build the double."""
         choice = session.BuildChoice(
-            sound=self.use_sound, camera=self.use_camera, lights=self.use_lights, keep_rate=self.use_scene_rate
+            sound=self.use_sound,
+            camera=self.use_camera,
+            lights=self.use_lights,
+            keep_rate=self.use_scene_rate,
         )
         root = session.add_double(context, result, choice)
         return session.summary(root)
@@ -140,7 +147,7 @@ class CaptureFileHandler(bpy.types.FileHandler):
     bl_file_extensions = ";".join(EXTENSIONS)
 
     @classmethod
-    def poll_drop(cls, context: bpy.types.Context) -> bool:
+    def poll_drop(cls, context: Context) -> bool:
         """Only 3D views take captures: elsewhere a picture or movie means something else."""
         return context.area is not None and context.area.type == "VIEW_3D"
 

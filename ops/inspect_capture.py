@@ -9,6 +9,7 @@ import bpy
 from bpy.props import StringProperty
 
 from ..addon import session
+from ..addon.kinds import Context, Event, Result
 from ..core.capture import inspect, open_capture
 from ..core.errors import LikenessError, SettingsError
 from .base import Action
@@ -29,14 +30,14 @@ class InspectCapture(Action, bpy.types.Operator):
     )
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
+    def poll(cls, context: Context) -> bool:
         """There must be a double whose capture can be looked at."""
         root = session.active_root(context)
         if root is None:
             cls.poll_message_set("Import a capture first")
         return root is not None
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: Context, event: Event) -> Result:
         """Read, then show the lines in a pop-up."""
         try:
             self._lines = self._read(context)
@@ -44,7 +45,7 @@ class InspectCapture(Action, bpy.types.Operator):
             return self._failed(error)
         return context.window_manager.invoke_popup(self, width=520)
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """The lines as they were read."""
         column = self.layout.column(align=True)
         column.label(text="Quality Report", icon="VIEWZOOM")
@@ -52,14 +53,15 @@ class InspectCapture(Action, bpy.types.Operator):
         for line in self._lines:
             column.label(text=line)
 
-    def _read(self, context: bpy.types.Context) -> list[str]:
+    def _read(self, context: Context) -> list[str]:
         path = self.filepath or session.require_root(context).likeness.source
         if not path:
-            raise SettingsError("It is not known which capture this double came from.", "Import the capture again.")
-        lines = list(inspect(open_capture(Path(bpy.path.abspath(path)))).lines())
-        return lines
+            raise SettingsError(
+                "It is not known which capture this double came from.", "Import the capture again."
+            )
+        return list(inspect(open_capture(Path(bpy.path.abspath(path)))).lines())
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """In scripts: the lines become the report."""
         return "\n".join(self._read(context))
 

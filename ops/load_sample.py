@@ -8,6 +8,7 @@ from pathlib import Path
 import bpy
 
 from ..addon import preferences, session
+from ..addon.kinds import Context
 from ..addon.work import AvatarJob, AvatarOrder
 from ..core.errors import CaptureError
 from .base import JobAction, Work
@@ -24,10 +25,12 @@ class LoadSample(JobAction, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     job_label = "Loading the sample"
 
-    def start(self, context: bpy.types.Context) -> Work:
+    def start(self, context: Context) -> Work:
         """Let the worker make the sample's avatar."""
         if not SAMPLE.is_file():
-            raise CaptureError(f"The sample {SAMPLE.name} is missing from the extension.", "Install Likeness again.")
+            raise CaptureError(
+                f"The sample {SAMPLE.name} is missing from the extension.", "Install Likeness again."
+            )
         order = AvatarOrder(
             capture=SAMPLE,
             name="Sample",
@@ -38,7 +41,7 @@ class LoadSample(JobAction, bpy.types.Operator):
         )
         return AvatarJob(order)
 
-    def finish(self, context: bpy.types.Context, result: Path) -> str:
+    def finish(self, context: Context, result: Path) -> str:
         """Build the double."""
         return session.summary(session.add_double(context, result, session.BuildChoice()))
 

@@ -7,12 +7,13 @@ import bpy
 from bpy.props import EnumProperty
 
 from ..addon import session
+from ..addon.kinds import Context
 from .base import Action
 from .ids import Op
 from .polls import NeedsDouble
 
 
-def _lighting_items(_operator: object, _context: bpy.types.Context | None) -> tuple[tuple[str, str, str], ...]:
+def _lighting_items(_operator: object, _context: Context | None) -> tuple[tuple[str, str, str], ...]:
     return session.lighting_items()
 
 
@@ -32,7 +33,7 @@ class SetMaterials(NeedsDouble, Action, bpy.types.Operator):
         ),
     )
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Switch."""
         session.set_materials(context, session.require_root(context), self.mode)
         return ""
@@ -45,9 +46,11 @@ class SetLighting(Action, bpy.types.Operator):
     bl_label = "Set Lighting"
     bl_options = {"REGISTER", "UNDO"}
 
-    lighting: EnumProperty(name="Lighting", description="Set of lights around the doubles", items=_lighting_items)
+    lighting: EnumProperty(
+        name="Lighting", description="Set of lights around the doubles", items=_lighting_items
+    )
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Switch."""
         session.set_lighting(context, self.lighting)
         return ""
@@ -60,7 +63,7 @@ class ResetLook(NeedsDouble, Action, bpy.types.Operator):
     bl_label = "Reset Look"
     bl_options = {"REGISTER", "UNDO"}
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Refill the properties, then apply once."""
         session.reset_look(context, session.require_root(context))
         return ""

@@ -12,6 +12,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ..addon import session
+from ..addon.kinds import Context, Event, Result
 from ..core.capture import open_capture, read_performance
 from ..core.errors import CaptureError, SettingsError
 from .base import Action
@@ -19,9 +20,11 @@ from .ids import Op
 from .polls import NeedsDouble, NeedsPerformance
 
 
-def _names(_operator: object, context: bpy.types.Context | None) -> list[tuple[str, str, str]]:
+def _names(_operator: object, context: Context | None) -> list[tuple[str, str, str]]:
     root = session.active_root(context) if context is not None else None
-    _names.kept = [(p.name, p.name, f"{p.duration:.2f} s") for p in root.likeness.performances] if root else []
+    _names.kept = (
+        [(p.name, p.name, f"{p.duration:.2f} s") for p in root.likeness.performances] if root else []
+    )
     return _names.kept or [("", "None", "This double has no performance")]
 
 
@@ -35,7 +38,7 @@ class ChoosePerformance(NeedsPerformance, Action, bpy.types.Operator):
 
     name: EnumProperty(name="Performance", description="The performance to play", items=_names)
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Key it."""
         session.play(context, session.require_root(context), self.name)
         return ""
@@ -50,14 +53,16 @@ class AddPerformance(NeedsDouble, Action, bpy.types.Operator, ImportHelper):
 
     filter_glob: StringProperty(default="*.csv;*.zip", options={"HIDDEN"})
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Read, keep in the avatar, play."""
         root = session.require_root(context)
         capture = open_capture(Path(bpy.path.abspath(self.filepath)))
         warnings: list[str] = []
         performance = read_performance(capture, warnings)
         if performance is None:
-            raise CaptureError(f"{capture.path.name} has no recorded weights.", "Choose a Live Link Face take or CSV.")
+            raise CaptureError(
+                f"{capture.path.name} has no recorded weights.", "Choose a Live Link Face take or CSV."
+            )
         session.add_performance(context, root, performance)
         for warning in warnings:
             self.report({"WARNING"}, warning)
@@ -71,7 +76,7 @@ class ApplyFilters(NeedsPerformance, Action, bpy.types.Operator):
     bl_label = "Apply Filters"
     bl_options = {"REGISTER", "UNDO"}
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Key the filtered performance and switch to it."""
         root = session.require_root(context)
         with session.quietly():
@@ -87,7 +92,7 @@ class ResetFilters(NeedsPerformance, Action, bpy.types.Operator):
     bl_label = "Reset Filters"
     bl_options = {"REGISTER", "UNDO"}
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Reset, then key."""
         root = session.require_root(context)
         filters = root.likeness.filters
@@ -117,15 +122,19 @@ class Resample(NeedsPerformance, Action, bpy.types.Operator):
         default="SCENE",
     )
     rate: FloatProperty(
-        name="Rate", description="Samples per second of the new performance", min=1.0, soft_max=120.0, max=1000.0,
+        name="Rate",
+        description="Samples per second of the new performance",
+        min=1.0,
+        soft_max=120.0,
+        max=1000.0,
         default=24.0,
-    )  # fmt: skip
+    )
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: Context, event: Event) -> Result:
         """Ask for the rate."""
         return context.window_manager.invoke_props_dialog(self)
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """The rate only where it counts."""
         layout = self.layout
         layout.use_property_split = True
@@ -134,7 +143,7 @@ class Resample(NeedsPerformance, Action, bpy.types.Operator):
         row.active = self.mode == "RATE"
         row.prop(self, "rate")
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Key at the scene's rate, or resample."""
         root = session.require_root(context)
         if self.mode == "SCENE":
@@ -160,12 +169,12 @@ class AddShapeLimit(NeedsPerformance, Action, bpy.types.Operator):
 
     shape: EnumProperty(name="Shape", description="One of the 52 ARKit shapes", items=session.SHAPE_ITEMS)
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: Context, event: Event) -> Result:
         """Search among the 52."""
         context.window_manager.invoke_search_popup(self)
         return {"FINISHED"}
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Add, or select what is there."""
         filters = session.require_root(context).likeness.filters
         if self.shape not in filters.shapes:
@@ -182,7 +191,7 @@ class RemoveShapeLimit(NeedsPerformance, Action, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
+    def poll(cls, context: Context) -> bool:
         """There must be one."""
         if not super().poll(context):
             return False
@@ -192,7 +201,7 @@ class RemoveShapeLimit(NeedsPerformance, Action, bpy.types.Operator):
             return False
         return True
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Remove it."""
         filters = session.require_root(context).likeness.filters
         filters.shapes.remove(min(filters.shape_index, len(filters.shapes) - 1))
@@ -211,11 +220,13 @@ class AddSound(NeedsDouble, Action, bpy.types.Operator, ImportHelper):
     filter_movie: BoolProperty(default=True, options={"HIDDEN"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Add the strip."""
         path = Path(bpy.path.abspath(self.filepath))
         if not path.is_file() or not session.add_sound(context, session.require_root(context), path):
-            raise CaptureError(f"{path.name} has no sound that Blender can read.", "Choose a sound or movie file.")
+            raise CaptureError(
+                f"{path.name} has no sound that Blender can read.", "Choose a sound or movie file."
+            )
         return f"{path.name} plays with the performance"
 
 

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import bpy
-
 from ..addon import session
+from ..addon.kinds import Context
 from ..addon.runtime import SESSION
 
 
@@ -13,7 +12,7 @@ class NeedsDouble:
     """Mix-in: there must be a double, and no job that will change it."""
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
+    def poll(cls, context: Context) -> bool:
         """Whether a double is chosen."""
         if SESSION.job.active:
             cls.poll_message_set(f"{SESSION.job.label}: stop it or wait for it")  # type: ignore[attr-defined]
@@ -28,7 +27,7 @@ class NeedsPerformance(NeedsDouble):
     """Mix-in: the double must have a performance."""
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
+    def poll(cls, context: Context) -> bool:
         """Whether the chosen double has a performance."""
         if not super().poll(context):
             return False

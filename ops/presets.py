@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Save and delete presets of the filters and of the render settings; those that ship lie in `addon/presets`."""
+"""Save and delete presets of the filters and of the render settings; those that ship lie in
+`addon/presets`.
+"""
 
 from __future__ import annotations
 
@@ -43,14 +45,20 @@ class SaveRenderPreset(AddPresetBase, bpy.types.Operator):
     bl_label = "Render Preset"
     preset_menu = RENDER_MENU
     preset_subdir = RENDER_PRESETS
-    preset_defines = ["scene = bpy.context.scene", "render = scene.render", "eevee = scene.eevee", "cycles = scene.cycles"]
+    preset_defines = [
+        "scene = bpy.context.scene",
+        "render = scene.render",
+        "eevee = scene.eevee",
+        "cycles = scene.cycles",
+    ]
     preset_values = [
         "render.engine", "render.use_motion_blur",
         "eevee.taa_render_samples", "eevee.use_shadows", "eevee.shadow_ray_count", "eevee.shadow_step_count",
         "eevee.use_raytracing", "eevee.ray_tracing_method", "eevee.ray_tracing_options.resolution_scale",
         "eevee.use_fast_gi", "eevee.use_bokeh_jittered", "eevee.motion_blur_steps",
-        "cycles.samples", "cycles.use_adaptive_sampling", "cycles.adaptive_threshold", "cycles.use_light_tree",
-        "cycles.sample_clamp_indirect", "cycles.max_bounces", "cycles.transparent_max_bounces", "cycles.use_denoising",
+        "cycles.samples", "cycles.use_adaptive_sampling", "cycles.adaptive_threshold",
+        "cycles.use_light_tree", "cycles.sample_clamp_indirect", "cycles.max_bounces",
+        "cycles.transparent_max_bounces", "cycles.use_denoising",
     ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ..addon import output
+from ..addon.kinds import Context, Event, Result
 from ..addon.properties import PRESET_ITEMS
 from ..addon.render_queue import RenderQueue
 from ..addon.runtime import SESSION
@@ -21,13 +22,15 @@ from .base import Action, JobAction, Work
 from .ids import Op
 
 
-def output_folder(context: bpy.types.Context) -> Path:
+def output_folder(context: Context) -> Path:
     """The scene's output folder; SettingsError while it is relative to a file that was never saved."""
     chosen = context.scene.likeness.output
     if not chosen:
         raise SettingsError("There is no output folder.", "Choose one in the Render panel.")
     if chosen.startswith("//") and not bpy.data.filepath:
-        raise SettingsError("The output folder is beside the .blend, which was not saved yet.", "Save it first.")
+        raise SettingsError(
+            "The output folder is beside the .blend, which was not saved yet.", "Save it first."
+        )
     return Path(bpy.path.abspath(chosen)).resolve()
 
 
@@ -35,7 +38,7 @@ class NeedsCamera:
     """Mix-in: there must be a camera, and nothing else running."""
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
+    def poll(cls, context: Context) -> bool:
         """Whether rendering is possible."""
         if SESSION.job.active:
             cls.poll_message_set(f"{SESSION.job.label}: stop it or wait for it")  # type: ignore[attr-defined]
@@ -53,9 +56,11 @@ class ApplyRenderPreset(Action, bpy.types.Operator):
     bl_label = "Apply Render Preset"
     bl_options = {"REGISTER", "UNDO"}
 
-    preset: EnumProperty(name="Preset", description="Quality of the rendering", items=PRESET_ITEMS, default="STANDARD")
+    preset: EnumProperty(
+        name="Preset", description="Quality of the rendering", items=PRESET_ITEMS, default="STANDARD"
+    )
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Apply, and remember the choice."""
         for note in output.use_preset(context.scene, self.preset):
             self.report({"WARNING"}, note)
@@ -63,7 +68,7 @@ class ApplyRenderPreset(Action, bpy.types.Operator):
 
 
 class RenderFrames(NeedsCamera, JobAction, bpy.types.Operator):
-    """Render the scene's frame range as PNG pictures; finished frames are kept, so stopping and resuming is safe"""
+    """Render the frame range as PNG pictures; finished frames are kept, so you can stop and resume"""
 
     bl_idname = Op.RENDER_FRAMES
     bl_label = "Render Frames"
@@ -75,18 +80,20 @@ class RenderFrames(NeedsCamera, JobAction, bpy.types.Operator):
         description="Where the frames go; empty takes the output folder of the scene",
         subtype="DIR_PATH",
     )
-    resume: BoolProperty(name="Skip Finished Frames", description="Keep frames that are there already", default=True)
+    resume: BoolProperty(
+        name="Skip Finished Frames", description="Keep frames that are there already", default=True
+    )
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: Context, event: Event) -> Result:
         """The panel's settings, then modal."""
         if not self.properties.is_property_set("resume"):
             self.resume = context.scene.likeness.resume
         return self.execute(context)
 
-    def _folder(self, context: bpy.types.Context) -> Path:
+    def _folder(self, context: Context) -> Path:
         return Path(bpy.path.abspath(self.folder)) if self.folder else output_folder(context) / "frames"
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: Context) -> Result:
         """In scripts frame after frame here; for people as Blender's own render jobs."""
         if self.options.is_invoke and not bpy.app.background:
             return JobAction.execute(self, context)
@@ -96,14 +103,16 @@ class RenderFrames(NeedsCamera, JobAction, bpy.types.Operator):
             return self._failed(error)
         for note in done.notes:
             self.report({"WARNING"}, note)
-        self.report({"INFO"}, f"{done.rendered} frames rendered, {done.skipped} were finished, {done.seconds:.1f} s")
+        self.report(
+            {"INFO"}, f"{done.rendered} frames rendered, {done.skipped} were finished, {done.seconds:.1f} s"
+        )
         return {"FINISHED"}
 
-    def start(self, context: bpy.types.Context) -> Work:
+    def start(self, context: Context) -> Work:
         """Begin the queue."""
         return RenderQueue(context.scene, self._folder(context), self.resume)
 
-    def finish(self, context: bpy.types.Context, result: Any) -> str:
+    def finish(self, context: Context, result: Any) -> str:
         """Say what was done."""
         return str(result)
 
@@ -126,7 +135,7 @@ class EncodeMovie(NeedsCamera, Action, bpy.types.Operator):
         subtype="FILE_PATH",
     )
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Encode."""
         frames = Path(bpy.path.abspath(self.folder)) if self.folder else output_folder(context) / "frames"
         out = Path(bpy.path.abspath(self.filepath)) if self.filepath else output_folder(context) / "movie.mp4"
@@ -153,7 +162,7 @@ class OpenFolder(Action, bpy.types.Operator):
     bl_label = "Open Folder"
     bl_options = {"REGISTER"}
 
-    def run(self, context: bpy.types.Context) -> str:
+    def run(self, context: Context) -> str:
         """Open it."""
         folder = output_folder(context)
         if not folder.is_dir():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bpy
 
+from ..addon.kinds import Context, Result
 from ..addon.runtime import SESSION
 from .ids import Op
 
@@ -17,13 +18,13 @@ class StopJob(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
+    def poll(cls, context: Context) -> bool:
         """Only while something runs."""
         if not SESSION.job.active:
             cls.poll_message_set("Nothing is running")
         return SESSION.job.active
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: Context) -> Result:
         """Ask; the operator that owns the job obeys at its next tick."""
         SESSION.job.stop_requested = True
         return {"FINISHED"}

@@ -8,6 +8,7 @@ from pathlib import PurePath
 import bpy
 
 from ..addon import checks, session
+from ..addon.kinds import Context, Layout, Root
 from ..ops.ids import Op
 from .common import LikenessPanel, draw_checks, draw_job, draw_text
 
@@ -19,7 +20,7 @@ class CapturePanel(LikenessPanel, bpy.types.Panel):
     bl_label = "Capture"
     bl_order = 0
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """One large button first; the rest once there is something."""
         layout = self.layout
         root = session.active_root(context)
@@ -30,7 +31,7 @@ class CapturePanel(LikenessPanel, bpy.types.Panel):
         elif checks.log_lines():
             draw_text(layout, context, checks.log_lines()[0], "ERROR")
 
-    def _draw_start(self, layout: bpy.types.UILayout, first: bool) -> None:
+    def _draw_start(self, layout: Layout, first: bool) -> None:
         column = layout.column(align=True)
         row = column.row(align=True)
         row.scale_y = 2.0 if first else 1.2
@@ -40,7 +41,7 @@ class CapturePanel(LikenessPanel, bpy.types.Panel):
         row.operator(Op.LOAD_SAMPLE, icon="USER")
         row.operator(Op.OPEN_AVATAR, text="Open Avatar...", icon="FILE_FOLDER")
 
-    def _draw_source(self, layout: bpy.types.UILayout, root: bpy.types.Object) -> None:
+    def _draw_source(self, layout: Layout, root: Root) -> None:
         note = root.likeness
         row = layout.row()
         row.label(text=PurePath(note.source).name or "Unknown capture", icon="FILE_MOVIE")
@@ -56,18 +57,18 @@ class CaptureNotesPanel(LikenessPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
+    def poll(cls, context: Context) -> bool:
         """Only when there is something to say."""
         root = session.active_root(context)
         return root is not None and (bool(root.likeness.warnings) or bool(checks.of_capture()))
 
-    def draw_header_preset(self, context: bpy.types.Context) -> None:
+    def draw_header_preset(self, context: Context) -> None:
         """How many."""
         root = session.active_root(context)
         if root is not None and root.likeness.warnings:
             self.layout.label(text=str(len(root.likeness.warnings)))
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """One sentence each."""
         root = session.active_root(context)
         for warning in root.likeness.warnings if root is not None else ():

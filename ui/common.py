@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from textwrap import wrap
-from typing import Any
-
-import bpy
+from typing import TYPE_CHECKING, Any
 
 from ..addon import session
 from ..addon.checks import Check
+from ..addon.kinds import Context
 from ..addon.runtime import SESSION
 from ..ops.ids import Op
 
@@ -19,6 +18,9 @@ CATEGORY = "Likeness"
 
 class LikenessPanel:
     """Mix-in: a panel of the Likeness tab."""
+
+    if TYPE_CHECKING:
+        layout: Any
 
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
@@ -29,7 +31,7 @@ class DoublePanel(LikenessPanel):
     """Mix-in: a panel that shows only while a double is chosen."""
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
+    def poll(cls, context: Context) -> bool:
         """Whether a double is chosen."""
         return session.active_root(context) is not None
 
@@ -41,18 +43,20 @@ def split_column(layout: Any) -> Any:
     return layout.column()
 
 
-def width_in_characters(context: bpy.types.Context) -> int:
+def width_in_characters(context: Context) -> int:
     """How much text fits into one line of this region."""
     region = context.region
     pixels = region.width if region is not None else 280
     return max(20, int(pixels / (7.0 * context.preferences.system.ui_scale)) - 4)
 
 
-def draw_text(layout: Any, context: bpy.types.Context, text: str, icon: str = "NONE") -> None:
+def draw_text(layout: Any, context: Context, text: str, icon: str = "NONE") -> None:
     """A sentence over as many lines as the panel is narrow."""
     column = layout.column(align=True)
     column.scale_y = 0.85
-    for index, line in enumerate(wrap(text, width_in_characters(context) - (3 if icon != "NONE" else 0)) or [""]):
+    for index, line in enumerate(
+        wrap(text, width_in_characters(context) - (3 if icon != "NONE" else 0)) or [""]
+    ):
         if icon == "NONE":
             column.label(text=line)
         else:
@@ -73,7 +77,7 @@ def draw_job(layout: Any) -> bool:
     return True
 
 
-def draw_checks(layout: Any, context: bpy.types.Context, checks: Iterable[Check]) -> None:
+def draw_checks(layout: Any, context: Context, checks: Iterable[Check]) -> None:
     """Each finding as a sentence with the cure as a button."""
     for check in checks:
         box = layout.box()

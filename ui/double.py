@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..addon import checks, session
+from ..addon.kinds import Context
 from ..ops.ids import Op
 from .common import DoublePanel, draw_checks, split_column
 
@@ -17,7 +18,7 @@ class DoublePanelMain(DoublePanel, bpy.types.Panel):
     bl_label = "Double"
     bl_order = 1
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """Chooser, findings, verbs."""
         layout = self.layout
         root = session.active_root(context)
@@ -37,13 +38,13 @@ class IdentityPanel(DoublePanel, bpy.types.Panel):
     bl_label = "Shape"
     bl_parent_id = DoublePanelMain.bl_idname
 
-    def draw_header_preset(self, context: bpy.types.Context) -> None:
+    def draw_header_preset(self, context: Context) -> None:
         """Keep or undo the sliders as a whole."""
         row = self.layout.row(align=True)
         row.operator(Op.SAVE_AVATAR, text="", icon="FILE_TICK", emboss=False)
         row.operator(Op.RESET_IDENTITY, text="", icon="LOOP_BACK", emboss=False)
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """The sliders, in groups."""
         root = session.active_root(context)
         if root is None:
@@ -73,7 +74,7 @@ class ChangesPanel(DoublePanel, bpy.types.Panel):
     bl_parent_id = DoublePanelMain.bl_idname
     bl_options = {"DEFAULT_CLOSED"}
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """A list to search in; each row is a slider."""
         root = session.active_root(context)
         if root is not None:

@@ -12,17 +12,30 @@ AREAS = (
     ("BODY", "Body", "Changes of the rest of the body"),
     ("ALL", "All", "Every change"),
 )
-FACE_WORDS = (
-    "head", "face", "forehead", "eyebrow", "eye", "nose", "mouth", "lip", "chin", "cheek", "ear", "neck", "jaw", "brow",
-)  # fmt: skip
+FACE = frozenset(
+    [
+        "head",
+        "face",
+        "forehead",
+        "eyebrow",
+        "eye",
+        "nose",
+        "mouth",
+        "lip",
+        "chin",
+        "cheek",
+        "ear",
+        "neck",
+        "jaw",
+        "brow",
+    ]
+)
+"""Words in the names of changes that concern head or face."""
 
 
 def is_of_face(name: str) -> bool:
     """Whether a local change concerns head or face."""
     return not FACE.isdisjoint(name.lower().split("-"))
-
-
-FACE = frozenset(FACE_WORDS)
 
 
 def title(name: str) -> str:
@@ -37,10 +50,21 @@ class ChangesList(bpy.types.UIList):
 
     bl_idname = "LIKENESS_UL_changes"
 
-    area: bpy.props.EnumProperty(name="Area", description="Part of the body whose changes are listed", items=AREAS)
+    area: bpy.props.EnumProperty(
+        name="Area", description="Part of the body whose changes are listed", items=AREAS
+    )
     only_set: bpy.props.BoolProperty(name="Used", description="List only changes that are not zero")
 
-    def draw_item(self, context: Any, layout: Any, data: Any, item: Any, *_: Any) -> None:
+    def draw_item(
+        self,
+        context: Any,
+        layout: Any,
+        data: Any,
+        item: Any,
+        icon: int,
+        active_data: Any,
+        active_property: str,
+    ) -> None:
         """Name and slider in one."""
         row = layout.row()
         row.prop(item, "value", text=title(item.name), slider=True)
@@ -70,7 +94,16 @@ class ShapesList(bpy.types.UIList):
 
     bl_idname = "LIKENESS_UL_shapes"
 
-    def draw_item(self, context: Any, layout: Any, data: Any, item: Any, *_: Any) -> None:
+    def draw_item(
+        self,
+        context: Any,
+        layout: Any,
+        data: Any,
+        item: Any,
+        icon: int,
+        active_data: Any,
+        active_property: str,
+    ) -> None:
         """Name and gain."""
         row = layout.row()
         row.label(text=item.name, icon="SHAPEKEY_DATA")

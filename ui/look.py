@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..addon import session
+from ..addon.kinds import Context
 from ..ops.ids import Op
 from .common import DoublePanel, split_column
 
@@ -17,11 +18,11 @@ class LookPanel(DoublePanel, bpy.types.Panel):
     bl_label = "Look"
     bl_order = 3
 
-    def draw_header_preset(self, context: bpy.types.Context) -> None:
+    def draw_header_preset(self, context: Context) -> None:
         """Back to what suits the person."""
         self.layout.operator(Op.RESET_LOOK, text="", icon="LOOP_BACK", emboss=False)
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """The two switches of the whole."""
         root = session.active_root(context)
         if root is None:
@@ -37,7 +38,7 @@ class SkinPanel(DoublePanel, bpy.types.Panel):
     bl_label = "Skin and Eyes"
     bl_parent_id = LookPanel.bl_idname
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """Sliders and the iris."""
         root = session.active_root(context)
         if root is None:
@@ -57,7 +58,7 @@ class HairPanel(DoublePanel, bpy.types.Panel):
     bl_parent_id = LookPanel.bl_idname
     bl_options = {"DEFAULT_CLOSED"}
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """Cut and colour."""
         root = session.active_root(context)
         if root is None:
@@ -78,7 +79,7 @@ class ClothesPanel(DoublePanel, bpy.types.Panel):
     bl_parent_id = LookPanel.bl_idname
     bl_options = {"DEFAULT_CLOSED"}
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """What is worn, and its colours."""
         root = session.active_root(context)
         if root is None:

@@ -7,16 +7,17 @@ from typing import Any
 
 import bpy
 
+from ..addon.kinds import Context
 from ..ops.ids import Op
 from ..ops.presets import FILTER_MENU, FILTER_PRESETS, RENDER_MENU, RENDER_PRESETS
 
 
-def draw_import(self: Any, _context: bpy.types.Context) -> None:
+def draw_import(self: Any, _context: Context) -> None:
     """File > Import."""
     self.layout.operator(Op.IMPORT_CAPTURE, text="Face Capture (.zip/.csv/.mp4/.mov/.jpg/.png)")
 
 
-def draw_export(self: Any, _context: bpy.types.Context) -> None:
+def draw_export(self: Any, _context: Context) -> None:
     """File > Export."""
     self.layout.operator(Op.EXPORT_CSV, text="Live Link Face (.csv)")
 
@@ -28,7 +29,7 @@ class FilterPresetsMenu(bpy.types.Menu):
     bl_label = "Filter Presets"
     preset_subdir = FILTER_PRESETS
     preset_operator = "script.execute_preset"
-    draw = bpy.types.Menu.draw_preset
+    draw = bpy.types.Menu.draw_preset  # type: ignore[assignment]
 
 
 class RenderPresetsMenu(bpy.types.Menu):
@@ -38,10 +39,10 @@ class RenderPresetsMenu(bpy.types.Menu):
     bl_label = "Render Presets"
     preset_subdir = RENDER_PRESETS
     preset_operator = "script.execute_preset"
-    draw = bpy.types.Menu.draw_preset
+    draw = bpy.types.Menu.draw_preset  # type: ignore[assignment]
 
 
-def draw_presets(layout: Any, menu: type[bpy.types.Menu], operator: Op) -> None:
+def draw_presets(layout: Any, menu: type[bpy.types.Menu], operator: str) -> None:
     """The usual row of a preset menu with plus and minus."""
     row = layout.row(align=True)
     row.menu(menu.bl_idname, text=menu.bl_label)

@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from ..addon import session
+from ..addon.kinds import Context
 from ..ops.ids import Op
 from ..ops.presets import SaveFilterPreset
 from .common import DoublePanel, draw_text, split_column
@@ -21,7 +22,7 @@ class PerformancePanel(DoublePanel, bpy.types.Panel):
     bl_label = "Performance"
     bl_order = 2
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """Chooser, facts, export."""
         layout = self.layout
         root = session.active_root(context)
@@ -33,10 +34,14 @@ class PerformancePanel(DoublePanel, bpy.types.Panel):
         row.operator(Op.ADD_PERFORMANCE, text="", icon="ADD")
         fact = note.performances.get(note.performance)
         if fact is None:
-            draw_text(layout, context, "This double has no recorded performance. Add a Live Link Face take.", "INFO")
+            draw_text(
+                layout, context, "This double has no recorded performance. Add a Live Link Face take.", "INFO"
+            )
             return
         column = layout.column(align=True)
-        column.label(text=f"{fact.frame_count} samples, {fact.duration:.2f} s at {fact.rate:.4g}/s", icon="TIME")
+        column.label(
+            text=f"{fact.frame_count} samples, {fact.duration:.2f} s at {fact.rate:.4g}/s", icon="TIME"
+        )
         parts = [name for name, there in (("head", fact.has_head), ("gaze", fact.has_gaze)) if there]
         column.label(text=f"Weights{''.join(f', {part}' for part in parts)}", icon="SHAPEKEY_DATA")
         row = layout.row(align=True)
@@ -52,18 +57,18 @@ class FiltersPanel(DoublePanel, bpy.types.Panel):
     bl_parent_id = PerformancePanel.bl_idname
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
+    def poll(cls, context: Context) -> bool:
         """There must be something to filter."""
         root = session.active_root(context)
         return root is not None and bool(root.likeness.performance)
 
-    def draw_header(self, context: bpy.types.Context) -> None:
+    def draw_header(self, context: Context) -> None:
         """The switch."""
         root = session.active_root(context)
         if root is not None:
             self.layout.prop(root.likeness.filters, "enabled", text="")
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """Presets, smoothing, sides, keys, apply."""
         root = session.active_root(context)
         if root is None:
@@ -101,7 +106,7 @@ class ShapesPanel(DoublePanel, bpy.types.Panel):
     bl_parent_id = FiltersPanel.bl_idname
     bl_options = {"DEFAULT_CLOSED"}
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """The list, and the numbers of the chosen one."""
         root = session.active_root(context)
         if root is None:

@@ -7,15 +7,16 @@ from typing import Any
 
 import bpy
 
+from ..addon.kinds import Context
 from ..addon.runtime import SESSION
 from ..ops.ids import Op
 from .common import draw_job, split_column
 
 
-def draw(preferences: Any, _context: bpy.types.Context) -> None:
+def draw(preferences: Any, context: Context) -> None:
     """Environment first, since it may need an act; then folders and placement."""
     layout = preferences.layout
-    _draw_environment(layout, preferences)
+    _draw_environment(layout, context, preferences)
     header, body = layout.panel("LIKENESS_prefs_folders")
     header.label(text="Folders")
     if body:
@@ -31,7 +32,7 @@ def draw(preferences: Any, _context: bpy.types.Context) -> None:
         column.prop(preferences, "placement_rotation")
 
 
-def _draw_environment(layout: Any, preferences: Any) -> None:
+def _draw_environment(layout: Any, context: Context, preferences: Any) -> None:
     box = layout.box()
     box.label(text="Worker Environment", icon="CONSOLE")
     column = box.column(align=True)
@@ -51,7 +52,7 @@ def _draw_environment(layout: Any, preferences: Any) -> None:
     if not bpy.app.online_access:
         row = box.row()
         row.label(text="Creating one downloads packages; online access is off.", icon="INTERNET_OFFLINE")
-        row.prop(bpy.context.preferences.system, "use_online_access", text="Allow Online Access")
+        row.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
     row = box.row(align=True)
     row.operator(Op.CREATE_ENVIRONMENT, text="Create...", icon="IMPORT")
     row.operator(Op.CHECK_ENVIRONMENT, icon="CHECKMARK")

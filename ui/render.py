@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bpy
 
+from ..addon.kinds import Context
 from ..addon.runtime import SESSION
 from ..ops.ids import Op
 from ..ops.presets import SaveRenderPreset
@@ -19,7 +20,7 @@ class RenderPanel(DoublePanel, bpy.types.Panel):
     bl_label = "Render"
     bl_order = 4
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """Quality first, then the two verbs."""
         layout, scene = self.layout, context.scene
         chosen = scene.likeness
@@ -57,7 +58,7 @@ class MoviePanel(DoublePanel, bpy.types.Panel):
     bl_parent_id = RenderPanel.bl_idname
     bl_options = {"DEFAULT_CLOSED"}
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: Context) -> None:
         """Codec and encoder."""
         column = split_column(self.layout)
         column.prop(context.scene.likeness, "codec")
