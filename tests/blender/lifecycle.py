@@ -32,11 +32,23 @@ def subclasses(cls: type) -> Iterator[type]:
 
 
 def registered() -> set[str]:
-    """Our classes that Blender knows."""
-    bases = (bpy.types.bpy_struct, bpy.types.Operator, bpy.types.Panel, bpy.types.PropertyGroup)
-    found = {cls for base in bases for cls in subclasses(base)}
-    ours = (cls for cls in found if cls.__module__.startswith(MODULE))
-    return {f"class {cls.__name__}" for cls in ours if cls.__dict__.get("is_registered", cls.is_registered)}
+    """Our classes that Blender knows, with their kind."""
+    kinds = (
+        "Operator",
+        "Panel",
+        "PropertyGroup",
+        "UIList",
+        "Menu",
+        "AddonPreferences",
+        "FileHandler",
+        "Header",
+    )
+    return {
+        f"{kind} {cls.__name__}"
+        for kind in kinds
+        for cls in subclasses(getattr(bpy.types, kind))
+        if cls.__module__.startswith(MODULE) and cls.is_registered
+    }
 
 
 def handlers() -> set[str]:

@@ -15,21 +15,27 @@ from typing import Any
 import bpy
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("lifecycle.py")
 # Tests of one Blender may not pass silently in another: which Python each series has.
 PYTHON_OF = {(4, 5): (3, 11), (5, 0): (3, 11), (5, 1): (3, 13), (5, 2): (3, 13)}
 
 
-@pytest.fixture(scope="module")
-def facts(zip_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What lifecycle.py saw, in a process of its own."""
-    env = {**os.environ, "BLENDER_USER_RESOURCES": str(tmp_path_factory.mktemp("blender"))}
+def live(zip_path: Path, resources: Path) -> dict[str, Any]:
+    """What lifecycle.py saw of a zip, in a process of its own."""
+    env = {**os.environ, "BLENDER_USER_RESOURCES": str(resources)}
     command = [sys.executable, "-I", str(SCRIPT), str(zip_path)]
     done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=240, check=False)
     found = [line for line in done.stdout.splitlines() if line.startswith("FACTS")]
     assert found, f"status {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     assert "Traceback" not in done.stderr + done.stdout, done.stderr[-4000:]
     return json.loads(found[0].removeprefix("FACTS"))
+
+
+@pytest.fixture(scope="module")
+def facts(zip_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The life of the zip under test."""
+    return live(zip_path, tmp_path_factory.mktemp("blender"))
 
 
 def test_this_blender_is_supported(facts: dict[str, Any]) -> None:
@@ -41,8 +47,8 @@ def test_this_blender_is_supported(facts: dict[str, Any]) -> None:
 def test_installing_enables_and_registers(facts: dict[str, Any]) -> None:
     assert facts["enabled"]
     added = facts["added"]
-    assert any(item.startswith("class ") and "PT" in item for item in added)
-    assert any(item.startswith("property Scene.") for item in added)
+    for kind in ("Operator ", "Panel ", "AddonPreferences ", "property Scene.", "menu TOPBAR_MT_file_import"):
+        assert any(item.startswith(kind) for item in added), kind
     assert "import_capture" in facts["operators"]
 
 
@@ -67,6 +73,55 @@ def test_uninstalling_leaves_nothing(facts: dict[str, Any]) -> None:
     assert facts["left_by_uninstall"] == []
     assert not facts["folder_left"]
     assert facts["installed_again"]
+
+
+LEAKY = """
+import sys, threading
+import bpy
+
+class LIKENESS_OT_leak(bpy.types.Operator):
+    bl_idname, bl_label = "likeness.leak", "Leak"
+
+def handler(*_): pass
+def menu(self, context): pass
+def timer(): return 1.0
+
+def register():
+    if hasattr(bpy.types, "LIKENESS_OT_leak"):
+        return
+    bpy.utils.register_class(LIKENESS_OT_leak)
+    bpy.app.handlers.frame_change_post.append(handler)
+    bpy.app.timers.register(timer)
+    bpy.types.TOPBAR_MT_file_import.append(menu)
+    bpy.types.Scene.likeness_leak = bpy.props.IntProperty()
+    bpy.app.driver_namespace["likeness_leak"] = handler
+    threading.Thread(target=threading.Event().wait, name="likeness_leak", daemon=True).start()
+    sys.path.append("/likeness_leak")
+
+def unregister(): pass
+"""
+
+
+def test_a_leak_is_seen(tmp_path: Path) -> None:
+    """The watch itself is tested: what an untidy extension leaves is named, each kind of it."""
+    leaky = tmp_path / "leaky.zip"
+    with zipfile.ZipFile(leaky, "w") as archive:
+        archive.writestr(
+            "blender_manifest.toml", (ROOT / "blender_manifest.toml").read_text(encoding="utf-8")
+        )
+        archive.writestr("__init__.py", LEAKY)
+    left = " ".join(live(leaky, tmp_path / "blender")["left_by_disable"])
+    for kind in (
+        "Operator ",
+        "handler frame",
+        "timer ",
+        "menu TOPBAR",
+        "property Scene.",
+        "driver ",
+        "thread ",
+        "path ",
+    ):
+        assert kind in left, kind
 
 
 def test_the_session_runs_on_the_installed_files(extension: Any) -> None:
