@@ -36,8 +36,10 @@ DEMO_SECONDS = 330
 MAX_ZIP_BYTES = 10_000_000
 SHIPPED_FILES = ("blender_manifest.toml", "LICENSE", "CHANGELOG.md")
 SHIPPED_FOLDERS = ("addon", "core", "ops", "ui")
-# Ground truth of the sample is for the tests only.
-NOT_SHIPPED = re.compile(r"(^|/)(__pycache__|\.[^/]+|[^/]+\.(pyc|orig|rej|tmp)|[^/]*truth[^/]*\.(npz|json)$)")
+# Rubbish; ground truth of the sample, which is for the tests; commands that rebuild a table beside them.
+NOT_SHIPPED = re.compile(
+    r"(^|/)(__pycache__|\.[^/]+|[^/]+\.(pyc|orig|rej|tmp)|[^/]*truth[^/]*\.(npz|json)$|data/build_\w+\.py$)"
+)
 ENTRY = "from .addon.registration import register, unregister\n__all__ = ('register', 'unregister')\n"
 
 

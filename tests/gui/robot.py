@@ -27,6 +27,19 @@ def picture(path: str) -> None:
     subprocess.run(["import", "-window", "root", path], check=True, timeout=60)
 
 
+def pixels(path: str) -> str:
+    """A signature of a picture that changes with any pixel."""
+    command = ["identify", "-format", "%#", path]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def crop(source: str, target: str, region: bpy.types.Region) -> None:
+    """Cut a region of the window out of a picture of the screen."""
+    x, y = on_screen(region, 0, 0)
+    size = f"{region.width}x{region.height}+{x}+{y}"
+    subprocess.run(["convert", source, "-crop", size, "+repage", target], check=True, timeout=60)
+
+
 def window() -> bpy.types.Window:
     """The main window."""
     return bpy.context.window_manager.windows[0]
