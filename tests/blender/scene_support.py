@@ -40,7 +40,8 @@ def performance(
     rng = np.random.default_rng(seed)
     rotation = part("core.rotation")
     time = np.arange(count) / rate
-    turns = 0.5 * np.sin(np.outer(time, [7.0, 5.0, 3.0]) + [0.0, 1.0, 2.0])
+    phases = np.array([0.0, 1.0, 2.0])
+    turns = 0.5 * np.sin(np.outer(time, [7.0, 5.0, 3.0]) + phases)
     return part("core.performance").Performance(
         name="take",
         time=time,
@@ -67,7 +68,9 @@ def expected(double: Any, model: Any, vertices: np.ndarray) -> np.ndarray:
 
 
 def bare_head() -> Any:
-    """A model shaped like FLAME: a head without body or eyeballs, linear identity, few joints and expressions."""
+    """A model shaped like FLAME: a head without body or eyeballs, linear identity, few joints and
+    expressions.
+    """
     head = part("core.head")
     basis, phenotype = part("core.head.basis"), part("core.head.phenotype")
     side = np.linspace(-0.1, 0.1, 6)
