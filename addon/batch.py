@@ -16,6 +16,7 @@ import os
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -26,7 +27,8 @@ TREE_NAME = "likeness_tree"
 
 def installed_name(root: Path) -> str | None:
     """The module of the extension that lives in `root`, None when it is in no repository of extensions."""
-    for repository in bpy.context.preferences.extensions.repos:
+    context: Any = bpy.context
+    for repository in context.preferences.extensions.repos:
         if Path(repository.directory).resolve() == root.parent:
             return f"bl_ext.{repository.module}.{root.name}"
     return None
@@ -47,7 +49,8 @@ def load_tree(root: Path) -> None:
     package = types.ModuleType(TREE_NAME)
     package.__path__ = [str(root)]
     sys.modules[TREE_NAME] = package
-    bpy.context.preferences.addons.new().module = TREE_NAME
+    context: Any = bpy.context
+    context.preferences.addons.new().module = TREE_NAME
     importlib.import_module(f"{TREE_NAME}.addon.registration").register()
 
 

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from math import log2
+from pathlib import Path
 
 SCALES = (1.0, 0.75, 0.5, 0.375, 0.25, 0.1875)
 """Parts of the wanted width and height that are tried."""
@@ -78,3 +80,11 @@ def plan(cost: Cost, pixels: int, total: int, seconds: float) -> Plan:
     each = cost.of(pixels * scale * scale)
     count = min(-(-total // step), max(1, int(seconds / max(each, 1e-6))))
     return Plan(scale, step, count, count * each)
+
+
+def draws_in_software() -> bool:
+    """Whether OpenGL is surely without a graphics card: a Linux machine that has no device of one."""
+    if not sys.platform.startswith("linux"):
+        return False
+    cards = [*Path("/dev/dri").glob("renderD*"), Path("/dev/nvidia0"), Path("/dev/dxg")]
+    return not any(card.exists() for card in cards)

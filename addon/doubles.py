@@ -25,11 +25,12 @@ from .person import (
     personified,
     token_of,
 )
-from .roots import avatar_of
+from .roots import avatar_of, note_of
 from .runtime import quietly
 from .scene import action, sound
 from .scene.build import build
 from .scene.double import Double, find_double, find_doubles
+from .scene.materials import Look
 from .scene.person import rest_of
 from .scene.settings import BuildSettings
 from .scene.timing import rate_of
@@ -58,14 +59,24 @@ def add_double(context: Context, folder: Path, choice: BuildChoice) -> Root:
             camera=choice.camera,
             sound=choice.sound,
             fps=rate_of(scene) if choice.keep_rate else None,
-            filters=filters_from(earlier.root.likeness.filters) if earlier else BuildSettings().filters,
         )
     )
+    look = Look.of(avatar)
+    if earlier is not None:
+        note = note_of(earlier.root)
+        look = look_from(note.look, avatar)
+        settings = replace(settings, filters=filters_from(note.filters), materials=note.look.materials)
+    settings = replace(settings, look=look)
     double = build(context, avatar, performance, settings)
     with quietly():
         _remember(scene, double, avatar, performance)
-        list_performances(double.root.likeness, facts)
-    note_look(double, look_from(double.root.likeness.look, avatar))
+        list_performances(note_of(double.root), facts)
+        if earlier is None:
+            fill_look(note_of(double.root).look, avatar)
+            note_look(double, look)
+    if earlier is not None:
+        change_look(double, model_of(avatar), rest_of(model_of(avatar), avatar), avatar, look)
+    note_of(double.root).applied = token_of(double.root)
     scene.likeness.active = double.root
     return double.root
 
@@ -79,7 +90,7 @@ def _placed(settings: BuildSettings) -> BuildSettings:
 
 def _remember(scene: Scene, double: Double, avatar: Avatar, performance: Performance | None) -> None:
     """Write onto the root what panels show and rebuilding needs."""
-    note = double.root.likeness
+    note = note_of(double.root)
     note.folder = str(avatar.folder)
     capture = avatar.provenance.get("capture", {})
     note.source = str(capture.get("path", "")) if isinstance(capture, dict) else ""
@@ -90,10 +101,8 @@ def _remember(scene: Scene, double: Double, avatar: Avatar, performance: Perform
     for warning in avatar.warnings:
         note.warnings.add().name = warning
     fill_identity(note.identity, model_of(avatar), avatar)
-    fill_look(note.look, avatar)
     note.performance = performance.name if performance is not None else ""
     note.keyed_rate = rate_of(scene) if performance is not None else 0.0
-    note.applied = token_of(double.root)
 
 
 def facts_of(avatar: Avatar, loaded: Performance | None = None) -> list[dict[str, Any]]:

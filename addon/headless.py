@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -22,9 +21,9 @@ from ..core.files import write_json
 from ..core.job import run as run_worker
 from ..core.report import versions
 from . import budget, output, preferences, session
+from .arguments import parser
 from .kinds import Scene
 from .scene.movie import encode_movie
-from .scene.presets import PRESETS
 from .scene.render import picture_size, render_frame, render_frames, scene_frames
 from .scene.timing import rate_of
 from .work import AvatarOrder
@@ -32,62 +31,8 @@ from .work import AvatarOrder
 EXIT_ERROR, EXIT_CANCELLED = 1, 130
 ENCODE_SECONDS = 6.0, 0.08
 """Set aside for the movie: at all, and for each frame."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = argparse.ArgumentParser(
-        prog="likeness",
-        description="Turn a face capture into scene.blend, frames, movie.mp4 and report.json.",
-        epilog="Exit status: 0 done, 1 an error that the message explains, 2 wrong usage, 130 interrupted.",
-    )
-    made.add_argument("capture", type=Path, metavar="CAPTURE", help="file or folder")
-    made.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
-    made.add_argument("--preset", type=str.upper, choices=tuple(PRESETS), help="render quality")
-    made.add_argument(
-        "--frames", type=frame_range, metavar="A-B", help="scene frames; default: the whole performance"
-    )
-    made.add_argument("--step", type=positive, default=1, metavar="N", help="render every Nth frame")
-    made.add_argument("--resolution", type=size, metavar="WxH", help="picture size; default 1080x1080")
-    made.add_argument(
-        "--samples", type=positive, metavar="N", help="samples per pixel; default: those of the preset"
-    )
-    made.add_argument(
-        "--budget", type=float, metavar="SECONDS", help="reduce size and frames to end within this time"
-    )
-    made.add_argument("--full", action="store_true", help="render everything, whatever the budget")
-    made.add_argument("--no-render", action="store_true", help="make the scene only")
-    made.add_argument("--gender", type=str.lower, choices=("female", "male"))
-    made.add_argument("--age", type=float, metavar="0..1")
-    made.add_argument("--name", default="", help="name of the person; default: that of the capture")
-    made.add_argument("--lighting", type=str.upper, metavar="SET", help="lighting set")
-    made.add_argument("--codec", type=str.upper, choices=("H264", "H265"), default="H264")
-    return made
-
-
-def frame_range(text: str) -> tuple[int, int]:
-    """`A-B` or `A` as (first, last); ValueError, which argparse turns into a usage error, for anything
-    else.
-    """
-    found = re.fullmatch(r"(\d+)(?:-(\d+))?", text.strip())
-    if not found or (found[2] and int(found[2]) < int(found[1])):
-        raise argparse.ArgumentTypeError(f"{text!r} is not A-B with A not above B")
-    return int(found[1]), int(found[2] or found[1])
-
-
-def size(text: str) -> tuple[int, int]:
-    """`WxH` as (width, height), 16 to 16384 each."""
-    found = re.fullmatch(r"(\d+)x(\d+)", text.strip().lower())
-    if not found or not all(16 <= int(part) <= 16384 for part in found.groups()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, 16 to 16384 each")
-    return int(found[1]), int(found[2])
-
-
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    if not text.strip().isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
+TIGHT_SAMPLES = 48
+"""Samples per pixel that Cycles takes at most within a budget; the denoiser does the rest."""
 
 
 @dataclass
@@ -203,18 +148,14 @@ def _build(job: Run, folder: Path) -> Scene:
     options = job.options
     if not bpy.data.filepath:
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    scene: Scene = bpy.context.scene
+    # First, because the camera is framed for the picture's proportions.
+    scene.render.resolution_x, scene.render.resolution_y = options.resolution or (1080, 1080)
+    scene.render.resolution_percentage = 100
     session.add_double(bpy.context, folder, session.BuildChoice())
-    scene = bpy.context.scene
     if options.lighting:
         session.set_lighting(bpy.context, options.lighting)
-    preset = options.preset or ("FAST" if options.budget and not options.full else "STANDARD")
-    for note in output.use_preset(scene, preset):
-        job.warn(note)
-    if options.samples:
-        scene.eevee.taa_render_samples = scene.cycles.samples = options.samples
-    width, height = options.resolution or (1080, 1080)
-    scene.render.resolution_x, scene.render.resolution_y = width, height
-    scene.render.resolution_percentage = 100
+    preset = _set_quality(job, scene)
     if options.frames:
         _narrow(scene, *options.frames)
     scene.frame_step = options.step
@@ -222,6 +163,26 @@ def _build(job: Run, folder: Path) -> Scene:
     scene.frame_set(scene.frame_start)
     job.facts |= {"preset": preset, "engine": scene.render.engine}
     return scene
+
+
+def _set_quality(job: Run, scene: Scene) -> str:
+    """Apply the preset; its key. Within a budget a machine that draws in software renders by Cycles, which is
+    many times faster there, and samples are few.
+    """
+    options = job.options
+    tight = options.budget is not None and not options.full
+    preset = options.preset or "STANDARD"
+    if tight and options.preset is None:
+        preset = "PATH" if budget.draws_in_software() else "FAST"
+    for note in output.use_preset(scene, preset):
+        job.warn(note)
+    eevee, cycles = scene.eevee, scene.cycles
+    if options.samples:
+        eevee.taa_render_samples = cycles.samples = options.samples
+    elif tight and cycles.samples > TIGHT_SAMPLES:
+        cycles.samples = TIGHT_SAMPLES
+    job.facts["samples"] = cycles.samples if scene.render.engine == "CYCLES" else eevee.taa_render_samples
+    return preset
 
 
 def _narrow(scene: Scene, first: int, last: int) -> None:

@@ -11,6 +11,8 @@ Scene: TypeAlias = Any
 """bpy.types.Scene with `likeness`, a `properties.LikenessScene`."""
 Root: TypeAlias = Any
 """bpy.types.Object, the root of a double, with `likeness`, a `properties.LikenessDouble`."""
+Group: TypeAlias = Any
+"""bpy.types.PropertyGroup, one of ours."""
 Event: TypeAlias = Any
 """bpy.types.Event"""
 Layout: TypeAlias = Any

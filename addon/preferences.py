@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import bpy
 from bpy.props import EnumProperty, FloatVectorProperty, StringProperty
@@ -78,11 +78,12 @@ class LikenessPreferences(bpy.types.AddonPreferences):
             LikenessPreferences.drawer(self, context)
 
 
-def get(context: Context | None = None) -> LikenessPreferences:
+def get(context: Context | None = None) -> Any:
     """The preferences of this extension. KeyError means that it is not enabled, which is a defect of the
     caller.
     """
-    return (context or bpy.context).preferences.addons[ADDON_ID].preferences
+    current: Context = context or bpy.context
+    return current.preferences.addons[ADDON_ID].preferences
 
 
 def data_folder() -> Path:

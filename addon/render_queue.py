@@ -12,7 +12,7 @@ from typing import Any
 import bpy
 
 from ..core.errors import Cancelled, LikenessError, SettingsError
-from .kinds import Scene
+from .kinds import Context, Scene
 from .scene import png, render
 from .scene.presets import safe_engine
 
@@ -42,7 +42,8 @@ class RenderQueue:
         self._prepare()
 
     def _prepare(self) -> None:
-        view = bpy.context.preferences.view
+        context: Context = bpy.context
+        view = context.preferences.view
         shown, view.render_display_type = view.render_display_type, "NONE"
         self._undo.callback(setattr, view, "render_display_type", shown)
         for hook, function in (

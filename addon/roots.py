@@ -26,11 +26,18 @@ def roots() -> list[Root]:
     return [obj for obj in bpy.data.objects if is_root(obj)]
 
 
+def note_of(root: Root) -> Any:
+    """What the file remembers of a double, a `properties.LikenessDouble`."""
+    return root.likeness
+
+
 def active_root(context: Context) -> Root | None:
     """The root of the chosen double, None when there is none. Cheap enough for `poll` and `draw`."""
-    scene = context.scene
-    chosen = scene.likeness.active if scene is not None else None
-    if chosen is None or not is_root(chosen) or scene.objects.get(chosen.name) is not chosen:
+    scene: Scene = context.scene
+    if scene is None:
+        return None
+    chosen: Root = scene.likeness.active
+    if chosen is None or not is_root(chosen) or scene.objects.get(chosen.name) != chosen:
         return None
     return chosen
 

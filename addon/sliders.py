@@ -14,9 +14,9 @@ import bpy
 
 from ..core.errors import LikenessError
 from .doubles import rebuild
-from .kinds import Context, Root
+from .kinds import Context, Root, Scene
 from .person import identity_from, model_of, personified, token_of
-from .roots import avatar_of, double_of, is_root
+from .roots import avatar_of, double_of, is_root, note_of
 from .runtime import SESSION
 from .scene import action
 from .scene.looks import set_material_mode
@@ -31,9 +31,10 @@ _requests: dict[tuple[str, str], float] = {}
 """(name of the datablock, what) -> time on the monotonic clock when it is due."""
 
 
-def request(owner: bpy.types.ID, what: str) -> None:
+def request(owner: Root | Scene, what: str) -> None:
     """Let the scene follow a changed slider of `owner`, a double's root or a scene."""
-    if SESSION.quiet or (isinstance(owner, bpy.types.Object) and not owner.likeness.folder):
+    of_double = what != "lighting"
+    if SESSION.quiet or (of_double and not note_of(owner).folder):
         return
     if bpy.app.background:
         _follow(bpy.context, owner.name, "settle" if what == "identity" else what)
@@ -74,11 +75,12 @@ def _tick() -> float | None:
     """The timer: what is due is done, in the first window's context; runs only while something is pending."""
     now = time.monotonic()
     due = [key for key, when in _requests.items() if when <= now]
-    window = bpy.context.window_manager.windows[0] if bpy.context.window_manager.windows else None
+    context: Context = bpy.context
+    window = next(iter(context.window_manager.windows), None)
     for key in due:
         _requests.pop(key, None)
-        with bpy.context.temp_override(window=window):
-            _follow(bpy.context, *key)
+        with context.temp_override(window=window):
+            _follow(context, *key)
     return max(0.02, min(_requests.values()) - time.monotonic()) if _requests else None
 
 
@@ -97,7 +99,7 @@ def _follow(context: Context, name: str, what: str) -> None:
 
 
 def _root_named(name: str) -> Root | None:
-    root = bpy.data.objects.get(name)
+    root: Root = bpy.data.objects.get(name)
     return root if root is not None and is_root(root) else None
 
 

@@ -7,7 +7,7 @@ from ..core.errors import SettingsError
 from .kinds import Context, Root, Scene
 from .looks import change_look
 from .person import fill_look, identity_from, look_from, model_of, personified, token_of
-from .roots import avatar_of, double_of
+from .roots import avatar_of, double_of, note_of
 from .runtime import quietly
 from .scene import lights
 from .scene.double import find_doubles
@@ -38,7 +38,7 @@ def wear_look(context: Context, root: Root) -> None:
 
 def light_scene(scene: Scene) -> None:
     """Light a scene with the set that its property names."""
-    root = scene.likeness.active
+    root: Root = scene.likeness.active
     target = double_of(scene, root).focus if root is not None else None
     lights.apply_lights(scene, scene.likeness.lighting, target)
 
@@ -54,7 +54,7 @@ def note_materials(scene: Scene) -> None:
     """Let the panels say which materials the doubles wear, after a render preset changed them."""
     with quietly():
         for double in find_doubles(scene):
-            double.root.likeness.look.materials = material_mode(double)
+            note_of(double.root).look.materials = material_mode(double)
 
 
 def set_lighting(context: Context, key: str) -> None:

@@ -7,7 +7,7 @@ import bpy
 from bpy.props import FloatProperty, StringProperty
 
 from ..addon import session
-from ..addon.kinds import Context
+from ..addon.kinds import Context, Group
 from ..addon.person import PHENOTYPES
 from ..core.errors import SettingsError
 from .base import Action
@@ -66,7 +66,7 @@ class SetIdentity(NeedsDouble, Action, bpy.types.Operator):
         session.rebuild(context, root)
         return ""
 
-    def _local_changes(self, identity: bpy.types.PropertyGroup) -> dict[str, float]:
+    def _local_changes(self, identity: Group) -> dict[str, float]:
         values = {}
         for pair in self.changes.split():
             name, _, number = pair.partition("=")
