@@ -86,7 +86,15 @@ class _Person:
 
 
 def _slot_token(slot: str, look: Look) -> str:
-    return token([getattr(look, name, None) for name in _SLOT_FIELDS.get(slot, ())])
+    values = [getattr(look, name, None) for name in _SLOT_FIELDS.get(slot, ())]
+    return token([_rounded(value) for value in values])
+
+
+def _rounded(value: Any) -> Any:
+    """Sliders hold single precision, so the last digits say nothing."""
+    if isinstance(value, tuple):
+        return [_rounded(part) for part in value]
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _geometry_token(look: Look) -> str:

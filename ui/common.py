@@ -47,7 +47,8 @@ def width_in_characters(context: Context) -> int:
     """How much text fits into one line of this region."""
     region = context.region
     pixels = region.width if region is not None else 280
-    return max(20, int(pixels / (7.0 * context.preferences.system.ui_scale)) - 4)
+    scale = context.preferences.system.ui_scale or 1.0  # 0 without a window
+    return max(20, int(pixels / (7.0 * scale)) - 4)
 
 
 def draw_text(layout: Any, context: Context, text: str, icon: str = "NONE") -> None:

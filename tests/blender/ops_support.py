@@ -16,12 +16,12 @@ Importer = Callable[[str], ModuleType]
 def write_take(
     module: Importer, path: Path, seconds: float = 1.0, rate: float = 30.0, head: bool = True
 ) -> Path:
-    """A Live Link Face CSV: the jaw opens and closes twice a second, and the head turns."""
+    """A Live Link Face CSV: the jaw opens and closes once a second, and the head turns."""
     count = int(seconds * rate) + 1
     time = np.arange(count) / rate
     arkit, performance = module("core.arkit"), module("core.performance")
     weights = np.zeros((count, 52), np.float32)
-    weights[:, arkit.INDEX["jawOpen"]] = 0.4 - 0.4 * np.cos(4 * np.pi * time)
+    weights[:, arkit.INDEX["jawOpen"]] = 0.4 - 0.4 * np.cos(2 * np.pi * time)
     weights[:, arkit.INDEX["eyeBlinkLeft"]] = weights[:, arkit.INDEX["eyeBlinkRight"]] = np.sin(3 * time) ** 8
     turn = 0.2 * np.sin(2 * np.pi * time)
     zero = np.zeros(count)

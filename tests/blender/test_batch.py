@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
@@ -38,9 +37,9 @@ def take(module: Importer, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def batch(module: Importer) -> Iterator[Path]:
+def batch(module: Importer) -> Path:
     """The script inside the installed extension."""
-    yield Path(module("addon.runtime").__file__).with_name("batch.py")
+    return Path(module("addon.runtime").__file__).with_name("batch.py")
 
 
 def test_the_installed_script_leaves_everything(batch: Path, take: Path, tmp_path: Path) -> None:

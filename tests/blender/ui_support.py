@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in for a panel's layout that checks every name it is given, since a background Blender draws nothing."""
+"""A stand-in for layouts that checks every name it is given: a background Blender draws nothing."""
 
 from __future__ import annotations
 
