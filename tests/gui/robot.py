@@ -106,20 +106,16 @@ def find(
     return None
 
 
-def errors_reported() -> str:
-    """All error reports so far, one per line, as the Info editor lists them."""
-    place = area("PROPERTIES") or area("VIEW_3D")
+def reports() -> list[str]:
+    """What operators told the user so far, one line each, errors or not, as the Info editor lists it."""
+    place = area("PROPERTIES")
     if place is None:
-        return "no area to list reports in"
+        raise LookupError("no area to list reports in")
     kind, place.type = place.type, "INFO"
-    space = place.spaces.active
-    for name in ("debug", "info", "operator", "warning"):
-        setattr(space, f"show_report_{name}", False)
     bpy.context.window_manager.clipboard = ""
     with bpy.context.temp_override(window=window(), area=place, region=region(place, "WINDOW")):
         bpy.ops.info.select_all(action="SELECT")
         bpy.ops.info.report_copy()
     place.type = kind
     lines = bpy.context.window_manager.clipboard.splitlines()
-    # What operators were called is listed whatever the filter says.
-    return "\n".join(line for line in lines if line.strip() and not line.startswith("bpy."))
+    return [line for line in lines if line.strip() and not line.startswith("bpy.")]

@@ -81,8 +81,10 @@ def run(root: Path, shared: Path) -> int:
 
 
 def keep(made: Path, out: Path) -> None:
-    """Put pictures, facts and log where they were asked for."""
+    """Put pictures, facts and log where they were asked for, in place of those of an earlier run."""
     out.mkdir(parents=True, exist_ok=True)
+    for path in out.glob("[0-9fs]*_*.png"):
+        path.unlink()
     for path in sorted(made.iterdir()):
         shutil.copy(path, out / path.name)
 
