@@ -19,7 +19,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 if sys.version_info < (3, 11):
@@ -81,16 +81,16 @@ def run(
 
 def end(child: subprocess.Popen[bytes]) -> None:
     """Ask a child and everything it started to stop, then insist."""
-    for last in (False, True):
-        if os.name == "nt":
-            child.kill()
-        else:
-            os.killpg(child.pid, signal.SIGKILL if last else signal.SIGTERM)
-        try:
+    if os.name == "nt":
+        child.kill()
+    else:
+        os.killpg(child.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
             child.wait(10)
-            return
-        except subprocess.TimeoutExpired:
-            continue
+        # Whoever of the group is left did not listen.
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    child.wait(10)
 
 
 # --- environments

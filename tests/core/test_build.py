@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 import tomllib
 import zipfile
 from pathlib import Path
@@ -211,12 +212,16 @@ def test_a_test_run_is_counted_honestly(
 def test_a_child_that_hangs_is_ended_with_its_own_children(tmp_path: Path) -> None:
     code = (
         "import os, subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "deaf = 'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)'\n"
+        "child = subprocess.Popen([sys.executable, '-c', deaf])\n"
         "open(sys.argv[1], 'w').write(str(child.pid))\n"
         "time.sleep(60)"
     )
-    assert build.run([sys.executable, "-c", code, tmp_path / "pid"], timeout=2.0) == 124
+    assert build.run([sys.executable, "-c", code, tmp_path / "pid"], timeout=6.0) == 124
     grandchild = int((tmp_path / "pid").read_text())
+    deadline = time.monotonic() + 10
+    while is_running(grandchild) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert not is_running(grandchild)
 
 
