@@ -94,7 +94,7 @@ class JobAction(Action):
         except LikenessError as error:
             return self._failed(error)
         SESSION.job.begin(self.job_label)
-        if self.options.is_invoke and not bpy.app.background:
+        if is_interactive(self):
             return self._go_modal(context)
         return self._block(context)
 
@@ -158,6 +158,11 @@ class JobAction(Action):
             context.workspace.status_text_set(None)
         SESSION.job.end()
         redraw(context)
+
+
+def is_interactive(operator: Any) -> bool:
+    """Whether a person clicked, in a window; F9 wants its result at once."""
+    return operator.options.is_invoke and not operator.options.is_repeat and not bpy.app.background
 
 
 def redraw(context: Context) -> None:

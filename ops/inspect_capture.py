@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 
 import bpy
 from bpy.props import StringProperty
@@ -14,6 +15,9 @@ from ..core.capture import inspect, open_capture
 from ..core.errors import LikenessError, SettingsError
 from .base import Action
 from .ids import Op
+
+LINE = 90
+"""Characters that fit into a line of the pop-up."""
 
 
 class InspectCapture(Action, bpy.types.Operator):
@@ -43,7 +47,7 @@ class InspectCapture(Action, bpy.types.Operator):
             self._lines = self._read(context)
         except LikenessError as error:
             return self._failed(error)
-        return context.window_manager.invoke_popup(self, width=520)
+        return context.window_manager.invoke_popup(self, width=600)
 
     def draw(self, context: Context) -> None:
         """The lines as they were read."""
@@ -51,7 +55,8 @@ class InspectCapture(Action, bpy.types.Operator):
         column.label(text="Quality Report", icon="VIEWZOOM")
         column.separator()
         for line in self._lines:
-            column.label(text=line)
+            for part in wrap(line, LINE, subsequent_indent="      ", drop_whitespace=False) or [""]:
+                column.label(text=part)
 
     def _read(self, context: Context) -> list[str]:
         path = self.filepath or session.require_root(context).likeness.source

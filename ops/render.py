@@ -18,7 +18,7 @@ from ..addon.scene.movie import encode_movie
 from ..addon.scene.render import render_frames
 from ..addon.scene.timing import rate_of
 from ..core.errors import LikenessError, SettingsError
-from .base import Action, JobAction, Work
+from .base import Action, JobAction, Work, is_interactive
 from .ids import Op
 
 
@@ -95,7 +95,7 @@ class RenderFrames(NeedsCamera, JobAction, bpy.types.Operator):
 
     def execute(self, context: Context) -> Result:
         """In scripts frame after frame here; for people as Blender's own render jobs."""
-        if self.options.is_invoke and not bpy.app.background:
+        if is_interactive(self):
             return JobAction.execute(self, context)
         try:
             done = render_frames(context.scene, self._folder(context), resume=self.resume)

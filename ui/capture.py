@@ -25,13 +25,13 @@ class CapturePanel(LikenessPanel, bpy.types.Panel):
         layout = self.layout
         root = session.active_root(context)
         if not draw_job(layout):
-            self._draw_start(layout, root is None)
+            self._draw_start(layout, context, root is None)
         if root is not None:
             self._draw_source(layout, root)
         elif checks.log_lines():
             draw_text(layout, context, checks.log_lines()[0], "ERROR")
 
-    def _draw_start(self, layout: Layout, first: bool) -> None:
+    def _draw_start(self, layout: Layout, context: Context, first: bool) -> None:
         column = layout.column(align=True)
         row = column.row(align=True)
         row.scale_y = 2.0 if first else 1.2
@@ -40,6 +40,11 @@ class CapturePanel(LikenessPanel, bpy.types.Panel):
         row.scale_y = 1.4 if first else 1.0
         row.operator(Op.LOAD_SAMPLE, icon="USER")
         row.operator(Op.OPEN_AVATAR, text="Open Avatar...", icon="FILE_FOLDER")
+        if first:
+            hint = (
+                "Leap archive, Live Link Face take, movie or photos. You can also drop a file into the view."
+            )
+            draw_text(layout, context, hint)
 
     def _draw_source(self, layout: Layout, root: Root) -> None:
         note = root.likeness

@@ -51,13 +51,12 @@ def width_in_characters(context: Context) -> int:
     return max(20, int(pixels / (7.0 * scale)) - 4)
 
 
-def draw_text(layout: Any, context: Context, text: str, icon: str = "NONE") -> None:
-    """A sentence over as many lines as the panel is narrow."""
+def draw_text(layout: Any, context: Context, text: str, icon: str = "NONE", reserve: int = 0) -> None:
+    """A sentence over as many lines as the panel is narrow. `reserve`: characters kept free at its right."""
     column = layout.column(align=True)
     column.scale_y = 0.85
-    for index, line in enumerate(
-        wrap(text, width_in_characters(context) - (3 if icon != "NONE" else 0)) or [""]
-    ):
+    room = width_in_characters(context) - reserve - (3 if icon != "NONE" else 0)
+    for index, line in enumerate(wrap(text, max(12, room)) or [""]):
         if icon == "NONE":
             column.label(text=line)
         else:
@@ -79,16 +78,22 @@ def draw_job(layout: Any) -> bool:
 
 
 def draw_checks(layout: Any, context: Context, checks: Iterable[Check]) -> None:
-    """Each finding as a sentence with the cure as a button."""
+    """Each finding with its cure as a button: what is wrong in a box of its own, a note as one quiet row."""
     for check in checks:
-        box = layout.box()
-        column = box.column()
-        text = column.column()
-        text.alert = check.serious
-        draw_text(text, context, check.text, "ERROR" if check.serious else "INFO")
-        row = column.row()
-        row.alignment = "RIGHT"
-        if check.key == "ENVIRONMENT":
-            row.operator(Op.SHOW_PREFERENCES, text=check.button, icon="PREFERENCES")
-        else:
+        if check.serious:
+            column = layout.box().column()
+            text = column.column()
+            text.alert = True
+            draw_text(text, context, check.text, "ERROR")
+            row = column.row()
+            row.alignment = "RIGHT"
             row.operator(Op.FIX_CHECK, text=check.button, icon="CHECKMARK").key = check.key
+            continue
+        row = layout.row()
+        draw_text(row.column(), context, check.text, "INFO", reserve=4)
+        if check.key == "ENVIRONMENT":
+            row.operator(Op.SHOW_PREFERENCES, text="", icon="PREFERENCES", emboss=False)
+        else:
+            if check.key == "SILENT":
+                row.operator(Op.ADD_SOUND, text="", icon="SPEAKER", emboss=False)
+            row.operator(Op.FIX_CHECK, text="", icon="X", emboss=False).key = check.key

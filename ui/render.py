@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import bpy
 
-from ..addon.kinds import Context
+from ..addon.kinds import Context, Group, Layout
+from ..addon.properties import PRESET_ITEMS
 from ..addon.runtime import SESSION
 from ..ops.ids import Op
 from ..ops.presets import SaveRenderPreset
@@ -21,22 +22,14 @@ class RenderPanel(DoublePanel, bpy.types.Panel):
     bl_order = 4
 
     def draw(self, context: Context) -> None:
-        """Quality first, then the two verbs."""
+        """Quality, range, then the two verbs."""
         layout, scene = self.layout, context.scene
-        chosen = scene.likeness
-        layout.row(align=True).operator_enum(Op.APPLY_RENDER_PRESET, "preset")
-        draw_presets(layout, RenderPresetsMenu, SaveRenderPreset.bl_idname)
+        self._draw_quality(layout, scene.likeness)
         column = split_column(layout)
-        column.prop(chosen, "output")
         group = column.column(align=True)
         group.prop(scene, "frame_start", text="Frames")
         group.prop(scene, "frame_end", text="To")
         group.prop(scene, "frame_step", text="Step")
-        group = column.column(align=True)
-        group.prop(scene.render, "resolution_x", text="Size X")
-        group.prop(scene.render, "resolution_y", text="Y")
-        group.prop(scene.render, "resolution_percentage", text="%")
-        column.prop(chosen, "resume")
         if SESSION.job.active:
             draw_job(layout)
             return
@@ -48,6 +41,36 @@ class RenderPanel(DoublePanel, bpy.types.Panel):
         row.scale_y = 1.2
         row.operator(Op.ENCODE_MOVIE, icon="FILE_MOVIE")
         row.operator(Op.OPEN_FOLDER, text="", icon="FILE_FOLDER")
+
+    def _draw_quality(self, layout: Layout, settings: Group) -> None:
+        """Two by two, the one in use pressed."""
+        chosen = settings.preset if settings.is_property_set("preset") else ""
+        column = layout.column(align=True)
+        for index, (key, title, _description) in enumerate(PRESET_ITEMS):
+            if index % 2 == 0:
+                row = column.row(align=True)
+            row.operator(Op.APPLY_RENDER_PRESET, text=title, depress=key == chosen).preset = key
+
+
+class OutputPanel(DoublePanel, bpy.types.Panel):
+    """Where to, how large, what is kept."""
+
+    bl_idname = "LIKENESS_PT_output"
+    bl_label = "Output"
+    bl_parent_id = RenderPanel.bl_idname
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Context) -> None:
+        """Presets of your own, folder, size."""
+        scene = context.scene
+        draw_presets(self.layout, RenderPresetsMenu, SaveRenderPreset.bl_idname)
+        column = split_column(self.layout)
+        column.prop(scene.likeness, "output", text="Folder")
+        group = column.column(align=True)
+        group.prop(scene.render, "resolution_x", text="Width")
+        group.prop(scene.render, "resolution_y", text="Height")
+        group.prop(scene.render, "resolution_percentage", text="Scale")
+        column.prop(scene.likeness, "resume", text="Skip Finished")
 
 
 class MoviePanel(DoublePanel, bpy.types.Panel):
@@ -65,4 +88,4 @@ class MoviePanel(DoublePanel, bpy.types.Panel):
         column.prop(context.scene.likeness, "encoder")
 
 
-CLASSES = (RenderPanel, MoviePanel)
+CLASSES = (RenderPanel, OutputPanel, MoviePanel)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operators as scripts call them: what they make of the scene, and what they refuse without touching it."""
+"""The operators as scripts call them: what they make of the scene, and what they refuse, touching nothing."""
 
 from __future__ import annotations
 

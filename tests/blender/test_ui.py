@@ -57,7 +57,7 @@ def test_panels_stand_in_working_order(panels: list[type]) -> None:
 
 def test_every_panel_draws_with_a_double(root: bpy.types.Object, panels: list[type]) -> None:
     shown = visible(panels)
-    assert len(shown) >= 12
+    assert len(shown) >= 13
     drawn = [draw(panel) for panel in shown]
     assert any("likeness.apply_filters" in layout.drawn("operator") for layout in drawn)
     for panel in shown:
