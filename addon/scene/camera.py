@@ -46,7 +46,7 @@ def head_and_shoulders(model: HeadModel, rest: Rest, lift: float) -> Framing:
     head = 2.0 * (crown - float(eyes[2]))  # eyes are half way up a head
     shoulders = [i for i, name in enumerate(model.joint_names) if name.startswith("upperarm01")]
     half = max((abs(float(rest.joint_heads[i, 0])) for i in shoulders), default=0.75 * head) + 0.35 * head
-    return Framing(crown + 0.28 * head + lift, 2.55 * head, 2.0 * half, float(eyes[1]))
+    return Framing(crown + 0.30 * head + lift, 2.2 * head, 2.0 * half, float(eyes[1]))
 
 
 def frame_camera(scene: bpy.types.Scene, camera: bpy.types.Object, framing: Framing | None = None) -> None:

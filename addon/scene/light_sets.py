@@ -81,8 +81,8 @@ SETS: dict[str, LightSet] = {
         "Rembrandt",
         "One high light from the side that leaves a triangle on the far cheek",
         (
-            Lamp("Key", 52, 44, 1.5, (0.5, 0.5), 46, (1.0, 0.88, 0.74)),
-            Lamp("Fill", -60, 4, 2.2, (1.4, 1.4), 2.2, WARM),
+            Lamp("Key", 52, 44, 1.5, (0.5, 0.5), 60, (1.0, 0.88, 0.74)),
+            Lamp("Fill", -60, 4, 2.2, (1.4, 1.4), 3.5, WARM),
             Lamp("Hair", -155, 50, 1.6, (0.5, 0.3), 12, WARM),
         ),
         Backdrop((1.0, 0.85, 0.7), 0.025, (0.060, 0.043, 0.030), (0.008, 0.006, 0.005)),
@@ -91,7 +91,7 @@ SETS: dict[str, LightSet] = {
         "Butterfly",
         "A high light in front and a reflector below, for smooth cheeks and clear cheekbones",
         (
-            Lamp("Key", 0, 50, 1.5, (0.7, 0.7), 42),
+            Lamp("Key", 0, 50, 1.5, (0.7, 0.7), 32),
             Lamp("Reflector", 0, -42, 1.1, (0.9, 0.5), 6),
             Lamp("Rim Left", 145, 30, 1.7, (0.3, 1.0), 20),
             Lamp("Rim Right", -145, 30, 1.7, (0.3, 1.0), 20),
@@ -102,8 +102,8 @@ SETS: dict[str, LightSet] = {
         "Split",
         "Light from one side only, half of the face in shadow",
         (
-            Lamp("Key", 92, 10, 1.5, (0.5, 0.9), 48, (1.0, 0.94, 0.86)),
-            Lamp("Fill", -80, 10, 2.4, (1.2, 1.2), 1.2, COOL),
+            Lamp("Key", 92, 10, 1.5, (0.5, 0.9), 72, (1.0, 0.94, 0.86)),
+            Lamp("Fill", -80, 10, 2.4, (1.2, 1.2), 2.0, COOL),
         ),
         Backdrop((0.8, 0.9, 1.0), 0.018, (0.022, 0.026, 0.032), (0.004, 0.005, 0.006)),
     ),
@@ -113,7 +113,7 @@ SETS: dict[str, LightSet] = {
         (
             Lamp("Rim Left", 138, 26, 1.4, (0.25, 0.8), 60, (0.93, 0.96, 1.0)),
             Lamp("Rim Right", -132, 30, 1.4, (0.25, 0.8), 75, (0.93, 0.96, 1.0)),
-            Lamp("Front", 25, 35, 2.2, (0.5, 0.5), 5),
+            Lamp("Front", 25, 35, 2.2, (0.5, 0.5), 9),
         ),
         Backdrop((0.7, 0.8, 1.0), 0.012, (0.012, 0.014, 0.018), (0.002, 0.002, 0.003)),
     ),

@@ -26,7 +26,7 @@ def update_sound(scene: bpy.types.Scene, double: Double, path: Path | None, firs
     existing = editor.strips.get(strip_name(double))
     if existing is not None:
         if path is not None and Path(bpy.path.abspath(existing.sound.filepath)) == path:
-            existing.frame_start = first_frame
+            existing.frame_start = float(first_frame)
             return True
         editor.strips.remove(existing)
     if path is None or not path.is_file():
