@@ -20,18 +20,18 @@ from ..core.errors import Cancelled, LikenessError, SettingsError
 from ..core.files import write_json
 from ..core.job import run as run_worker
 from ..core.report import versions
-from . import budget, output, preferences, session
+from . import budget, output, preferences, session, tight
 from .arguments import parser
 from .kinds import Scene
 from .scene.movie import encode_movie
-from .scene.render import picture_size, render_frame, render_frames, scene_frames
+from .scene.render import Rendered, picture_size, render_frames, scene_frames
 from .scene.timing import rate_of
 from .work import AvatarOrder
 
 EXIT_ERROR, EXIT_CANCELLED = 1, 130
 ENCODE_SECONDS = 6.0, 0.08
 """Set aside for the movie: at all, and for each frame."""
-TIGHT_SAMPLES = 48
+TIGHT_SAMPLES = 32
 """Samples per pixel that Cycles takes at most within a budget; the denoiser does the rest."""
 
 
@@ -215,95 +215,67 @@ def _relative(path: str) -> str:
 
 
 def _render(job: Run, scene: Scene) -> None:
-    options, frames = job.options, job.options.out / "frames"
-    wanted = list(scene_frames(scene))
-    if options.budget and not options.full:
-        with job.stage("measure"):
-            wanted = _fit(job, scene, wanted, frames)
+    """Frames, then the movie of those that are evenly spaced."""
+    options, folder = job.options, job.options.out / "frames"
+    numbers = list(scene_frames(scene))
     with job.stage("render"):
-        done = render_frames(scene, frames, wanted, progress=_progress)
+        if options.budget and not options.full:
+            done, numbers = _render_in_time(job, scene, numbers, folder)
+        else:
+            done = render_frames(scene, folder, numbers, progress=_progress)
     for note in done.notes:
         job.warn(note)
-    step = wanted[1] - wanted[0] if len(wanted) > 1 else max(1, scene.frame_step)
+    step = numbers[1] - numbers[0] if len(numbers) > 1 else max(1, scene.frame_step)
     job.facts["engine"] = scene.render.engine
     job.facts["frames"] = {
         "rendered": done.rendered,
         "skipped": done.skipped,
-        "first": wanted[0],
-        "last": wanted[-1],
+        "first": numbers[0],
+        "last": numbers[-1],
         "step": step,
         "size": list(picture_size(scene)),
     }
-    sound, start = output.sound_for(scene, wanted[0])
-    fps = rate_of(scene) / step
     with job.stage("movie"):
-        movie = encode_movie(
-            frames,
-            options.out / "movie.mp4",
-            fps,
-            sound,
-            options.codec,
-            sound_start=start,
-            pictures=done.paths,
-        )
-    job.facts["movie"] = {
-        "path": movie.name,
-        "fps": round(fps, 6),
-        "sound": sound is not None,
-        "codec": options.codec,
+        _encode(job, scene, done.paths, numbers[0], step)
+
+
+def _encode(job: Run, scene: Scene, pictures: tuple[Path, ...], first: int, step: int) -> None:
+    """The movie; at a step its rate is lower, so that it lasts as long as the sound."""
+    options = job.options
+    sound, start = output.sound_for(scene, first)
+    fps = rate_of(scene) / step
+    movie = encode_movie(
+        options.out / "frames",
+        options.out / "movie.mp4",
+        fps,
+        sound,
+        options.codec,
+        sound_start=start,
+        pictures=pictures,
+    )
+    facts = {"path": movie.name, "fps": round(fps, 6), "sound": sound is not None, "codec": options.codec}
+    job.facts["movie"] = facts
+
+
+def _render_in_time(job: Run, scene: Scene, numbers: list[int], folder: Path) -> tuple[Rendered, list[int]]:
+    """As much as fits into what is left of the budget, and a sentence on what was reduced."""
+    fixed, each = ENCODE_SECONDS
+    left = max(1.0, job.options.budget - job.elapsed - fixed)
+    whole = scene.render.resolution_x
+    shot = tight.render_within(scene, numbers, folder, left, each, _progress)
+    count = len(shot.frames)
+    step = (shot.frames[1] - shot.frames[0]) // scene.frame_step if count > 1 else 1
+    made = budget.Plan(shot.planned.scale, step, count, shot.done.seconds)
+    sentence = made.sentence(len(numbers), job.options.budget)
+    job.facts["budget"] = {
+        "seconds": job.options.budget,
+        "scale": round(scene.render.resolution_x / whole, 4),
+        "step": step,
+        "text": sentence,
     }
+    job.warn(sentence)
+    return shot.done, list(shot.frames)
 
 
 def _progress(fraction: float, _stage: str, text: str) -> None:
     say(f"{fraction:4.0%}  {text}")
-
-
-def _fit(job: Run, scene: Scene, frames: list[int], folder: Path) -> list[int]:
-    """Choose size and step for what is left of the budget; frames to render."""
-    cost = _measure(scene, frames[0], folder)
-    fixed, each = ENCODE_SECONDS
-    left = job.options.budget - job.elapsed - fixed
-    width, height = picture_size(scene)
-    chosen = budget.plan(
-        budget.Cost(cost.fixed + each, cost.per_pixel), width * height, len(frames), left * 0.9
-    )
-    scene.render.resolution_x, scene.render.resolution_y = (
-        _even(side * chosen.scale) for side in (width, height)
-    )
-    sentence = chosen.sentence(len(frames), job.options.budget)
-    job.facts["budget"] = {
-        "seconds": job.options.budget,
-        "scale": chosen.scale,
-        "step": chosen.step,
-        "expected_seconds": round(chosen.seconds, 1),
-        "text": sentence,
-    }
-    job.warn(sentence)
-    return frames[:: chosen.step][: chosen.count]
-
-
-def _even(length: float) -> int:
-    """Encoders want even sides."""
-    return max(16, 2 * round(length / 2))
-
-
-def _measure(scene: Scene, frame: int, folder: Path) -> budget.Cost:
-    """Render one frame three times: small to warm up (shaders, textures), small again, larger."""
-    render, shots = scene.render, []
-    whole = render.resolution_percentage, render.filepath
-    probe = folder / ".measure" / "probe.png"
-    probe.parent.mkdir(parents=True, exist_ok=True)
-    render.image_settings.file_format = "PNG"
-    try:
-        for percentage in (15, 15, 30):
-            render.resolution_percentage = percentage
-            began = time.perf_counter()
-            render_frame(scene, frame, probe)
-            width, height = picture_size(scene)
-            shots.append((width * height, time.perf_counter() - began))
-    finally:
-        render.resolution_percentage, render.filepath = whole
-        probe.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            probe.parent.rmdir()
-    return budget.Cost.measured(shots[1], shots[2])

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -121,3 +123,38 @@ def test_costs_are_measured_as_a_line(module: Importer) -> None:
     assert cost.of(400) == pytest.approx(2.5)
     assert budget.Cost.measured((100, 2.0), (400, 1.0)).per_pixel == 0.0
     assert budget.Cost.measured((100, 0.1), (400, 4.0)).fixed == 0.0
+
+
+@pytest.mark.parametrize(
+    ("each", "seconds"), [(1.0, 200.0), (1.0, 20.0), (3.0, 20.0), (50.0, 20.0), (2.0, 90.0)]
+)
+def test_whenever_time_is_up_the_frames_are_evenly_spaced(
+    module: Importer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, each: float, seconds: float
+) -> None:
+    tight, render = module("addon.tight"), module("addon.scene.render")
+    clock, finished = [0.0], set()
+    monkeypatch.setattr(tight.time, "perf_counter", lambda: clock[0])
+
+    def fake(
+        _scene: object, folder: Path, frames: list[int], progress: Callable[[float, str, str], None]
+    ) -> object:
+        todo = [frame for frame in frames if frame not in finished]
+        for index, frame in enumerate(todo):
+            progress(index / len(todo), "render", "")
+            clock[0] += each
+            finished.add(frame)
+        progress(1.0, "render", "")
+        paths = tuple(folder / str(frame) for frame in frames)
+        return render.Rendered(paths, len(todo), len(frames) - len(todo), 0.0)
+
+    monkeypatch.setattr(tight, "render_frames", fake)
+    wanted = list(range(10, 71, 2))
+    guard = tight._guard(seconds, 1.0, lambda *_: None)
+    done, kept = tight._passes(None, wanted, tmp_path, guard)
+    assert clock[0] <= max(seconds, each)
+    assert kept[0] == wanted[0]
+    assert len({b - a for a, b in itertools.pairwise(kept)}) <= 1
+    assert [int(path.name) for path in done.paths] == kept
+    assert set(kept) <= finished
+    if each * len(wanted) <= seconds:
+        assert kept == wanted
