@@ -53,7 +53,6 @@ import addon_utils
 bpy.ops.wm.read_factory_settings(use_empty=True)
 bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo="user_default", enable_on_install=True)
 installed = addon_utils.check(sys.argv[2]) == (True, True)
-bpy.ops.wm.save_userpref()
 sys.stdout.flush()
 os._exit(0 if installed else 1)
 """
@@ -201,7 +200,7 @@ def digest(path: Path) -> str:
 
 @contextmanager
 def installed(environment: Environment) -> Iterator[dict[str, str]]:
-    """Variables for children in which Blender has the freshly built zip installed and enabled."""
+    """Variables for children in which Blender has the freshly built zip installed (scripts enable it)."""
     with tempfile.TemporaryDirectory(prefix="likeness-", ignore_cleanup_errors=True) as folder:
         resources = {"BLENDER_USER_RESOURCES": str(Path(folder) / "blender")}
         zip_path = package(Path(folder) / "zip")
