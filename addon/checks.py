@@ -64,7 +64,14 @@ def of_capture() -> list[Check]:
     """Findings that concern importing."""
     if preferences.get().worker_python:
         return []
-    return [Check("ENVIRONMENT", "No worker environment: tracking needs one", "Set Up", serious=False)]
+    return [
+        Check(
+            "ENVIRONMENT",
+            "No worker environment: Blender's own Python does the work",
+            "Set Up",
+            serious=False,
+        )
+    ]
 
 
 def dismiss(root: Root, key: str) -> None:

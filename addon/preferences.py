@@ -29,7 +29,7 @@ class LikenessPreferences(bpy.types.AddonPreferences):
     worker_python: StringProperty(
         name="Environment",
         description="Python interpreter, or folder of a virtual environment, that heavy jobs run in; "
-        "leave empty to use Blender's own Python, which reads captures but no movie facts",
+        "leave empty to use Blender's own Python",
         subtype="FILE_PATH",
     )
     worker_report: StringProperty(

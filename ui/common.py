@@ -48,7 +48,7 @@ def width_in_characters(context: Context) -> int:
     region = context.region
     pixels = region.width if region is not None else 280
     scale = context.preferences.system.ui_scale or 1.0  # 0 without a window
-    return max(20, int(pixels / (7.0 * scale)) - 4)
+    return max(20, int(pixels / (6.4 * scale)) - 4)
 
 
 def draw_text(layout: Any, context: Context, text: str, icon: str = "NONE", reserve: int = 0) -> None:

@@ -37,8 +37,8 @@ def _draw_environment(layout: Any, context: Context, preferences: Any) -> None:
     box.label(text="Worker Environment", icon="CONSOLE")
     column = box.column(align=True)
     column.scale_y = 0.85
-    column.label(text="Face tracking and fitting run in a Python environment of their own, outside Blender.")
-    column.label(text="Captures with recorded weights need none: Blender's Python reads them.")
+    column.label(text="Heavy jobs run in a Python environment of their own, outside Blender.")
+    column.label(text="Captures with recorded weights need none: Blender's own Python reads them.")
     split_column(box).prop(preferences, "worker_python")
     if preferences.worker_report:
         box.label(text=preferences.worker_report, icon="INFO")
@@ -51,7 +51,7 @@ def _draw_environment(layout: Any, context: Context, preferences: Any) -> None:
         return
     if not bpy.app.online_access:
         row = box.row()
-        row.label(text="Creating one downloads packages; online access is off.", icon="INTERNET_OFFLINE")
+        row.label(text="Creating needs online access", icon="INTERNET_OFFLINE")
         row.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
     row = box.row(align=True)
     row.operator(Op.CREATE_ENVIRONMENT, text="Create...", icon="IMPORT")
