@@ -8,18 +8,15 @@ Standard library only, any Python from 3.11 on. `python3 build.py VERB --help` t
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 if sys.version_info < (3, 11):
@@ -27,35 +24,15 @@ if sys.version_info < (3, 11):
 
 # From the tree: only the standard library is needed for these.
 from core.errors import LikenessError
-from tests.environments import Environment, ask, check_blender, clean_environ, is_ready, prepare
+from tests.environments import Environment, check_blender, clean_environ, is_ready, prepare
+from tests.extension import SHIPPED_FOLDERS, digest, installed, package
 
 ROOT = Path(__file__).resolve().parent
 SAMPLE = ROOT / "core" / "data" / "sample" / "likeness_sample.zip"
-MODULE = "bl_ext.user_default.likeness"
 DEMO_SECONDS = 330
-MAX_ZIP_BYTES = 10_000_000
-SHIPPED_FILES = ("blender_manifest.toml", "LICENSE", "CHANGELOG.md")
-SHIPPED_FOLDERS = ("addon", "core", "ops", "ui")
-# Rubbish; ground truth of the sample, which is for the tests; commands that rebuild a table beside them.
-NOT_SHIPPED = re.compile(
-    r"(^|/)(__pycache__|\.[^/]+|[^/]+\.(pyc|orig|rej|tmp)|[^/]*truth[^/]*\.(npz|json)$|data/build_\w+\.py$)"
-)
-ENTRY = "from .addon.registration import register, unregister\n__all__ = ('register', 'unregister')\n"
-
-
 MAIN = Environment(ROOT / ".venv", ("3.11", "3.13"))
 BLENDER45 = Environment(ROOT / ".venv45", ("3.11",))
 BLENDER52 = Environment(ROOT / ".venv52", ("3.13",))
-
-INSTALL = """
-import bpy, os, sys
-import addon_utils
-bpy.ops.wm.read_factory_settings(use_empty=True)
-bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo="user_default", enable_on_install=True)
-installed = addon_utils.check(sys.argv[2]) == (True, True)
-sys.stdout.flush()
-os._exit(0 if installed else 1)
-"""
 
 
 def say(text: str) -> None:
@@ -122,97 +99,15 @@ def setup(environment: Environment, *names: str) -> None:
             say(f"Note: EEVEE cannot render here; to have it: apt-get install {' '.join(lacking)}")
 
 
-# --- the extension
+# --- verbs
 
 
-def shipped_files() -> Iterator[tuple[str, Path]]:
-    """(name in the zip, file) of everything that the extension consists of, sorted by name."""
-    found = {name: ROOT / name for name in SHIPPED_FILES}
-    for folder in SHIPPED_FOLDERS:
-        files = (path for path in (ROOT / folder).rglob("*") if path.is_file())
-        found.update({path.relative_to(ROOT).as_posix(): path for path in files})
-    return iter(sorted((name, path) for name, path in found.items() if not NOT_SHIPPED.search(name)))
-
-
-def write_zip(target: Path) -> Path:
-    """Write the extension zip: sorted, with fixed times and permissions: equal trees give equal bytes."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".tmp")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, path in [("__init__.py", None), *shipped_files()]:
-            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            entry.create_system, entry.external_attr, entry.compress_type = (
-                3,
-                0o100644 << 16,
-                zipfile.ZIP_DEFLATED,
-            )
-            archive.writestr(entry, ENTRY if path is None else path.read_bytes())
-    partial.replace(target)
-    return target
-
-
-def require_syntax(name: str, path: Path) -> None:
-    """A module that cannot be compiled does not ship."""
-    try:
-        if path.suffix == ".py":
-            compile(path.read_bytes(), name, "exec", dont_inherit=True)
-    except SyntaxError as error:
-        raise LikenessError(f"{name}, line {error.lineno}: {error.msg}.") from error
-
-
-def package(out: Path) -> Path:
-    """Build the zip and have Blender's own tool judge it.
-
-    Raises LikenessError when it is not valid or too large.
-    """
-    version = re.search(
-        r'^version = "(.+)"$', (ROOT / "blender_manifest.toml").read_text(encoding="utf-8"), re.M
-    )
-    if version is None:
-        raise LikenessError('blender_manifest.toml has no line `version = "X.Y.Z"`.')
+def packaged(out: Path) -> Path:
+    """Build and check the zip, and say so."""
     setup(MAIN, "demo")
-    for name, path in shipped_files():
-        require_syntax(name, path)
-    target = write_zip(out / f"likeness-{version[1]}.zip")
-    tool = next(MAIN.folder.glob("**/bl_pkg/cli/blender_ext.py"), None)
-    if tool is None:
-        raise LikenessError(
-            f"{MAIN.folder.name} lacks Blender's extension tool: run `build.py clean --all`, then again."
-        )
-    command = [str(MAIN.python), str(tool), "validate", str(target)]
-    checked = ask(command)
-    if checked.returncode:
-        raise LikenessError(
-            f"Blender does not accept {target.name}: {(checked.stdout + checked.stderr).strip()[-600:]}"
-        )
-    if target.stat().st_size > MAX_ZIP_BYTES:
-        raise LikenessError(
-            f"{target.name} has {target.stat().st_size / 1e6:.1f} MB; the limit is {MAX_ZIP_BYTES / 1e6:.0f}."
-        )
+    target = package(out, MAIN)
     say(f"Packaged {target} ({target.stat().st_size / 1e6:.2f} MB, sha256 {digest(target)[:16]})")
     return target
-
-
-def digest(path: Path) -> str:
-    """The sha256 of a file, in hex."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@contextmanager
-def installed(environment: Environment) -> Iterator[dict[str, str]]:
-    """Variables for children in which Blender has the freshly built zip installed (scripts enable it)."""
-    with tempfile.TemporaryDirectory(prefix="likeness-", ignore_cleanup_errors=True) as folder:
-        resources = {"BLENDER_USER_RESOURCES": str(Path(folder) / "blender")}
-        zip_path = package(Path(folder) / "zip")
-        command = [str(environment.python), "-I", "-c", INSTALL, str(zip_path), MODULE]
-        tried = ask(command, 300, **resources)
-        if tried.returncode:
-            raise LikenessError(f"The zip does not install: {(tried.stdout + tried.stderr).strip()[-800:]}")
-        extension = str(Path(folder) / "blender/extensions/user_default/likeness")
-        yield clean_environ(**resources, LIKENESS_EXTENSION=extension, LIKENESS_ZIP=str(zip_path))
-
-
-# --- verbs
 
 
 def verb_setup(options: argparse.Namespace) -> int:
@@ -236,6 +131,7 @@ def verb_demo(options: argparse.Namespace) -> int:
     began = time.monotonic()
     capture = require_capture(options.capture)
     out = Path(options.out).resolve()
+    setup(MAIN, "demo")
     with installed(MAIN) as env:
         script = Path(env["LIKENESS_EXTENSION"]) / "addon" / "batch.py"
         command: list[str | Path] = [MAIN.python, script, "--", capture, "--out", out]
@@ -259,7 +155,7 @@ def verb_test(options: argparse.Namespace) -> int:
 
 def verb_package(options: argparse.Namespace) -> int:
     """Build and check the zip."""
-    package(Path(options.out).resolve())
+    packaged(Path(options.out).resolve())
     return 0
 
 
@@ -287,7 +183,7 @@ def verb_gui_test(options: argparse.Namespace) -> int:
     capture = require_capture(options.capture)
     root = Path(options.root).resolve() if options.root else None
     with tempfile.TemporaryDirectory(prefix="likeness-zip-") as folder:
-        made = package(Path(folder))
+        made = packaged(Path(folder))
         pip = [MAIN.python, "-I", "-m", "pip"]
         return session.main(made, capture, Path(options.out).resolve(), root, pip)
 

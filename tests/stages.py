@@ -14,6 +14,7 @@ from pathlib import Path
 
 import build
 from core.errors import LikenessError
+from tests import extension
 from tests.environments import Environment, clean_environ, find_python
 
 
@@ -93,9 +94,9 @@ def count_report(report: Path, status: int, limit: float) -> Count:
 def reproducible() -> Count:
     """The zip is valid, and building it twice gives the same bytes."""
     with tempfile.TemporaryDirectory(prefix="likeness-package-") as folder:
-        first = build.package(Path(folder) / "1")
-        second = build.write_zip(Path(folder) / "2" / first.name)
-        same = build.digest(first) == build.digest(second)
+        first = build.packaged(Path(folder) / "1")
+        second = extension.write_zip(Path(folder) / "2" / first.name)
+        same = extension.digest(first) == extension.digest(second)
     return Count(passed=2) if same else Count(passed=1, failed=1, note="built twice, the zip differs")
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import build
 from core.errors import LikenessError, WorkerError
-from tests import environments, stages
+from tests import environments, extension, stages
 from tests.environments import Environment
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="fakes interpreters with shell scripts")
@@ -43,12 +43,12 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = tmp_path / "tree" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"# {name}\n")
-    monkeypatch.setattr(build, "ROOT", tmp_path / "tree")
+    monkeypatch.setattr(extension, "ROOT", tmp_path / "tree")
     return tmp_path / "tree"
 
 
 def test_the_zip_has_what_ships_in_order(tree: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(build.write_zip(tmp_path / "a.zip")) as archive:
+    with zipfile.ZipFile(extension.write_zip(tmp_path / "a.zip")) as archive:
         assert archive.namelist() == [
             "__init__.py",
             "CHANGELOG.md",
@@ -58,16 +58,16 @@ def test_the_zip_has_what_ships_in_order(tree: Path, tmp_path: Path) -> None:
             "core/a.py",
             "core/data/model.npz",
         ]
-        assert archive.read("__init__.py").decode() == build.ENTRY
+        assert archive.read("__init__.py").decode() == extension.ENTRY
 
 
 def test_equal_trees_give_equal_zips(tree: Path, tmp_path: Path) -> None:
-    first = build.digest(build.write_zip(tmp_path / "a.zip"))
+    first = extension.digest(extension.write_zip(tmp_path / "a.zip"))
     os.utime(tree / "core" / "a.py", (1, 1))
     (tree / "core" / "a.py").chmod(0o700)
-    assert build.digest(build.write_zip(tmp_path / "b.zip")) == first
+    assert extension.digest(extension.write_zip(tmp_path / "b.zip")) == first
     (tree / "core" / "a.py").write_text("# changed\n")
-    assert build.digest(build.write_zip(tmp_path / "c.zip")) != first
+    assert extension.digest(extension.write_zip(tmp_path / "c.zip")) != first
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "b.zip", "c.zip", "tree"]
 
 
@@ -75,7 +75,7 @@ def test_a_module_that_does_not_compile_does_not_ship(tmp_path: Path) -> None:
     path = tmp_path / "bad.py"
     path.write_text("x = (\n")
     with pytest.raises(LikenessError, match=r"ops/bad\.py, line 1: "):
-        build.require_syntax("ops/bad.py", path)
+        extension.require_syntax("ops/bad.py", path)
 
 
 def test_the_manifest_is_one_with_the_tree(root: Path) -> None:

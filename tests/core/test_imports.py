@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-import build
+from tests.extension import shipped_files
 
 PACKAGES = ("addon", "core", "ops", "ui")
 BLENDER = {"bpy", "bmesh", "mathutils", "gpu", "gpu_extras", "blf", "bpy_extras", "addon_utils", "bl_ext"}
@@ -112,7 +112,7 @@ def violations(source: str, path: str) -> list[str]:
 
 def shipped_modules() -> dict[str, Path]:
     """Every module in the zip: path from the root of the tree, file."""
-    return {name: path for name, path in build.shipped_files() if name.endswith(".py")}
+    return {name: path for name, path in shipped_files() if name.endswith(".py")}
 
 
 def test_the_tree_keeps_the_rule() -> None:
