@@ -38,7 +38,7 @@ def grow_hair(
     skin, masks = Skin(model, rest), skin_masks(model)
     prepare_surface(body, model)
     fine = look.hair_style in ("BOB", "TIED")
-    brows = grow_brows(skin, masks["brows"], 760 if fine else 1000, fullness=0.75 if fine else 0.9)
+    brows = grow_brows(skin, masks["brows"], 1500 if fine else 2000, fullness=0.75 if fine else 0.9)
     objects = [_place(collection, body, "brows", brows, look)]
     if look.hair_style == "NONE":
         _remove(collection, body, "hair")

@@ -30,11 +30,11 @@ def grow_brows(skin: Skin, density: Array, count: int, fullness: float) -> Stran
         point = lines[-1] + (length / (POINTS - 1))[:, None] * tangent
         lines.append(collider.lie_on(point, 0.0002 + 0.0007 * np.sin(np.pi * 0.75 * share) * rng.uniform(0.5, 1.2, len(roots))))
     points = np.stack(lines, axis=1)
-    return Strands(points, tapered(len(roots), POINTS, 0.00009 * fullness, 0.15, 23), roots.uv)
+    return Strands(points, tapered(len(roots), POINTS, 0.00005 * fullness, 0.15, 23), roots.uv)
 
 
 def _lean(along: Array, across: Array, side: Array, rng: np.random.Generator) -> Array:
     """Up at the inner end, outwards from there, the upper row a little down, the lower row up."""
-    angle = np.radians(np.interp(along, [-0.1, 0.08, 0.3, 0.65, 1.0], [70, 54, 28, 8, -22]))
+    angle = np.radians(np.interp(along, [-0.1, 0.08, 0.3, 0.65, 1.0], [60, 48, 26, 8, -22]))
     angle += np.clip(-across / 0.1, -1, 1) * np.radians(24) * np.clip(along * 3, 0, 1) + rng.normal(0, 0.16, len(along))
     return np.stack([side * np.cos(angle), np.sin(angle), -0.25 * np.clip(along, 0, 1)], axis=1)

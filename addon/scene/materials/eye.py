@@ -24,7 +24,7 @@ INPUTS = (
     ("Lid Shade", "Float", 0.8, "Darkening where the lids and lashes shade the eye", 0.0, 1.0),
     ("Iris Radius", "Float", 0.3665, "Radius of the iris on an eyeball of radius 1", 0.2, 0.7),
 )
-OUTPUTS = (("Colour", "Color"), ("Iris", "Float"), ("Roughness", "Float"), ("Normal", "Vector"))
+OUTPUTS = (("Colour", "Color"), ("Traced Colour", "Color"), ("Iris", "Float"), ("Roughness", "Float"), ("Normal", "Vector"))
 
 
 def eye_group() -> bpy.types.NodeTree:
@@ -44,7 +44,8 @@ def eye_group() -> bpy.types.NodeTree:
     is_iris = g.mul(g.smooth(edge, 1.07, 0.93), front)
     white = _white_colour(g, control, place, x, radius)
     colour = g.mix(is_iris, white, iris)
-    g.put(end.inputs["Colour"], _lid_shade(g, control, colour))
+    g.put(end.inputs["Colour"], _shaded(g, colour, g.mul(g.smooth(y, 0.02, 0.34), g.mul(control["Lid Shade"], 0.7))))
+    g.put(end.inputs["Traced Colour"], _lid_shade(g, control, colour))
     g.put(end.inputs["Iris"], is_iris)
     g.put(end.inputs["Roughness"], g.mixf(is_iris, 0.28, 0.55))
     fibres = g.noise(g.vector("ADD", g.vector("SCALE", spokes, scale=16.0), g.combine(0.0, 0.0, g.mul(share, 2.0))), 1.0, 3.0)
@@ -92,12 +93,17 @@ def _white_colour(g: Graph, control: dict, place, x, radius):
 
 
 def _lid_shade(g: Graph, control: dict, colour):
-    """Contact shadow of lids and lashes, which small lights and thin geometry alone leave too weak."""
+    """Contact shadow of lids and lashes. Traced light only: at the few samples of a preview it would be noise, so that
+    set has a fixed gradient under the upper lid instead."""
     occlusion = g.node("ShaderNodeAmbientOcclusion", samples=8)
     g.put(occlusion.inputs["Distance"], 0.007)
     open_sky = g.smooth(occlusion.outputs["AO"], 0.15, 0.85)
     shade = g.mul(g.sub(1.0, open_sky), control["Lid Shade"])
-    return g.mix(shade, colour, g.mix(1.0, colour, (0.36, 0.27, 0.25), "MULTIPLY"))
+    return _shaded(g, colour, shade)
+
+
+def _shaded(g: Graph, colour, amount):
+    return g.mix(amount, colour, g.mix(1.0, colour, (0.36, 0.27, 0.25), "MULTIPLY"))
 
 
 def build_eye(material: bpy.types.Material, look: Look) -> None:
@@ -113,15 +119,15 @@ def build_eye(material: bpy.types.Material, look: Look) -> None:
     if look.melanin > 0.5:
         group.inputs["White"].default_value = (0.62, 0.57, 0.52, 1.0)
     material.diffuse_color = (0.7, 0.67, 0.65, 1.0)
-    shader_pair(g, *(_ball(g, group, subsurface) for subsurface in (0.0, 0.3)))
+    shader_pair(g, _ball(g, group, "Colour", 0.0), _ball(g, group, "Traced Colour", 0.3))
     g.arrange()
 
 
-def _ball(g: Graph, group: bpy.types.Node, subsurface: float):
+def _ball(g: Graph, group: bpy.types.Node, colour: str, subsurface: float):
     white_only = g.mul(g.sub(1.0, group.outputs["Iris"]), subsurface)
     return g.call(
         g.node("ShaderNodeBsdfPrincipled"),
-        Base_Color=group.outputs["Colour"],
+        Base_Color=group.outputs[colour],
         Roughness=group.outputs["Roughness"],
         Normal=group.outputs["Normal"],
         Subsurface_Weight=white_only,

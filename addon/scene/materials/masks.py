@@ -118,7 +118,7 @@ def _mouth_depth(points: Array, frame: FaceFrame, inside: Array) -> Array:
 def _brows(points: Array) -> Array:
     along, across = brow_coordinates(points)
     width = np.interp(along, [0.0, 0.15, 0.6, 1.0], [0.058, 0.075, 0.062, 0.026])
-    ends = smoothstep(along, -0.08, 0.08) * smoothstep(along, 1.05, 0.9)
+    ends = smoothstep(along, -0.06, 0.16) * smoothstep(along, 1.05, 0.9)
     return smoothstep(np.abs(across) / width, 1.7, 0.5) * ends * (points[:, 2] > -0.6)
 
 
@@ -139,5 +139,5 @@ def tooth_depth(model: Any) -> Array:
     rows = part_rows(model, "teeth", "gums", "tongue")
     z = frame.local(rest.vertices[rows])[:, 2]
     if len(rows):
-        result[rows] = smoothstep(z, z.max() - 0.1, z.max() - 0.85)
+        result[rows] = smoothstep(z, z.max() - 0.12, z.max() - 0.62)
     return result

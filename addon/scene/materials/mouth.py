@@ -16,21 +16,21 @@ INPUTS = (
 
 
 def _shaded_group(name: str, colour: tuple[float, float, float], detail) -> bpy.types.NodeTree:
-    """A group (Colour, Normal) whose colour darkens towards the throat; `detail(g, place, colour)` gives both."""
+    """A group (Colour, Normal) whose colour darkens towards the throat; `detail(g, place, colour)` gives both.
+    Shine fades with it: a mouth is too narrow for lamps to glint at its back. (An occlusion node would follow the jaw,
+    but is noise at the few samples of a preview, and ray tracing needs none.)"""
     existing = bpy.data.node_groups.get(name)
     if existing is not None:
         return existing
     controls = ((INPUTS[0][0], INPUTS[0][1], colour, INPUTS[0][3]), INPUTS[1])
-    tree, g, control, end = new_group(name, controls, (("Colour", "Color"), ("Normal", "Vector")))
+    tree, g, control, end = new_group(name, controls, (("Colour", "Color"), ("Normal", "Vector"), ("Shine", "Float")))
     place = g.attribute(REST)
     depth = g.separate(g.attribute(MASKS_A))[2]
     varied, normal = detail(g, place, control["Colour"])
-    occlusion = g.node("ShaderNodeAmbientOcclusion", samples=8)
-    g.put(occlusion.inputs["Distance"], 0.012)
-    hidden = g.sub(1.0, g.smooth(occlusion.outputs["AO"], 0.0, 0.8))
-    shade = g.mul(g.math("MAXIMUM", g.mul(depth, 0.9), g.mul(hidden, 0.8), clamp=True), control["Depth Shade"])
-    g.put(end.inputs["Colour"], g.mix(shade, varied, g.mix(1.0, varied, (0.16, 0.07, 0.06), "MULTIPLY")))
+    shade = g.mul(depth, control["Depth Shade"])
+    g.put(end.inputs["Colour"], g.mix(shade, varied, g.mix(1.0, varied, (0.10, 0.04, 0.035), "MULTIPLY")))
     g.put(end.inputs["Normal"], normal)
+    g.put(end.inputs["Shine"], g.math("POWER", g.sub(1.0, depth), 2.0))
     g.arrange()
     return tree
 
@@ -71,8 +71,9 @@ def build_mouth_part(material: bpy.types.Material, part: str) -> None:
     def shader(weight: float):
         return g.call(
             g.node("ShaderNodeBsdfPrincipled"),
-            Base_Color=group.outputs["Colour"], Normal=group.outputs["Normal"], Roughness=roughness, Coat_Weight=wet,
-            Coat_Roughness=0.08, Subsurface_Weight=weight, Subsurface_Radius=radius, Subsurface_Scale=scale,
+            Base_Color=group.outputs["Colour"], Normal=group.outputs["Normal"], Roughness=roughness,
+            Coat_Weight=g.mul(group.outputs["Shine"], wet), Coat_Roughness=0.08,
+            Specular_IOR_Level=g.mul(group.outputs["Shine"], 0.5), Subsurface_Weight=weight, Subsurface_Radius=radius, Subsurface_Scale=scale,
         )  # fmt: skip
 
     shader_pair(g, shader(0.0 if part == "Teeth" else 0.4), shader(0.7))

@@ -36,7 +36,7 @@ INPUTS = (
     ("Oiliness", "Float", 0.5, "Shine of nose and forehead", 0.0, 1.0),
     ("Pores", "Float", 0.6, "Strength of pores and fine creases", 0.0, 1.0),
 )
-OUTPUTS = (("Colour", "Color"), ("Roughness", "Float"), ("Normal", "Vector"), ("Subsurface", "Float"), ("Wet", "Float"))
+OUTPUTS = (("Colour", "Color"), ("Roughness", "Float"), ("Normal", "Vector"), ("Subsurface", "Float"), ("Wet", "Float"), ("Specular", "Float"))
 
 
 def skin_group() -> bpy.types.NodeTree:
@@ -63,7 +63,9 @@ def skin_group() -> bpy.types.NodeTree:
     g.put(end.inputs["Roughness"], _roughness(g, control, place, lips, oily, nails, inside))
     g.put(end.inputs["Normal"], _relief(g, control, place, lips, inside))
     g.put(end.inputs["Subsurface"], g.mixf(inside, 1.0, 0.35))
-    g.put(end.inputs["Wet"], g.math("MAXIMUM", g.mul(inside, 0.25), g.mul(lips, 0.12)))
+    g.put(end.inputs["Wet"], g.mul(lips, g.sub(0.12, g.mul(inside, 0.12))))
+    # Lamps do not reach into a mouth, though a shadow map that misses a gap would let them glint there.
+    g.put(end.inputs["Specular"], g.mul(0.5, g.smooth(mouth, 0.45, 0.1)))
     g.arrange()
     return tree
 
@@ -161,6 +163,7 @@ def _principled(g: Graph, group: bpy.types.Node, scale: float):
         Subsurface_Radius=(1.0, 0.36, 0.19),
         Subsurface_Scale=scale,
         IOR=1.42,
+        Specular_IOR_Level=group.outputs["Specular"],
         Coat_Weight=group.outputs["Wet"],
         Coat_Roughness=0.12,
     )
