@@ -13,6 +13,7 @@ from ..core.errors import SettingsError
 from . import session
 from .kinds import Scene
 from .scene import presets, render
+from .scene.bpy_compat import strip_start
 from .scene.timing import rate_of
 
 
@@ -59,7 +60,7 @@ def sound_for(scene: Scene, first: int) -> tuple[Path | None, float]:
     if not strips:
         return None, 0.0
     path = Path(bpy.path.abspath(strips[0].sound.filepath))
-    return path, (first - strips[0].frame_start) / rate_of(scene)
+    return path, (first - strip_start(strips[0])) / rate_of(scene)
 
 
 def use_preset(scene: Scene, key: str) -> list[str]:

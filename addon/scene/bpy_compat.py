@@ -69,6 +69,22 @@ def remove_fcurves(bag: Any, paths: Iterable[str]) -> None:
         bag.fcurves.remove(curve)
 
 
+def strip_start(strip: Any) -> float:
+    """Scene frame at which a strip's content starts; 5.2 has another name for it and warns of the old one."""
+    return float(strip.content_start if hasattr(strip, "content_start") else strip.frame_start)
+
+
+def move_strip(strip: Any, frame: int) -> None:
+    """Let a strip's content start at this scene frame."""
+    setattr(strip, "content_start" if hasattr(strip, "content_start") else "frame_start", float(frame))
+
+
+def set_strip_length(strip: Any, frames: int) -> None:
+    """Show this many frames of a strip."""
+    name = "duration" if hasattr(strip, "left_handle") else "frame_final_duration"
+    setattr(strip, name, frames)
+
+
 def set_movie_format(settings: Any) -> None:
     """Make image settings write a movie; 5.0 asks for the kind of media first."""
     if hasattr(settings, "media_type"):

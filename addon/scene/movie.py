@@ -14,7 +14,7 @@ import bpy
 from ...core.errors import SettingsError
 from ...core.progress import Progress, silent
 from . import ffmpeg, png
-from .bpy_compat import set_movie_format
+from .bpy_compat import set_movie_format, set_strip_length
 from .sound import has_sound
 from .timing import set_rate
 
@@ -147,7 +147,7 @@ def _lay_out(scene: bpy.types.Scene, reel: Reel) -> bool:
         if path.parent != reel.pictures[0].parent:
             raise SettingsError(f"{path.name} lies in another folder than {reel.pictures[0].name}.")
         images.elements.append(path.name)
-    images.frame_final_duration = len(reel.pictures)
+    set_strip_length(images, len(reel.pictures))
     images.colorspace_settings.name = "sRGB"
     if reel.sound is None:
         return False

@@ -8,6 +8,7 @@ from typing import Any
 
 import bpy
 
+from .bpy_compat import move_strip
 from .double import Double
 
 
@@ -26,7 +27,7 @@ def update_sound(scene: bpy.types.Scene, double: Double, path: Path | None, firs
     existing = editor.strips.get(strip_name(double))
     if existing is not None:
         if path is not None and Path(bpy.path.abspath(existing.sound.filepath)) == path:
-            existing.frame_start = float(first_frame)
+            move_strip(existing, first_frame)
             return True
         editor.strips.remove(existing)
     if path is None or not path.is_file():

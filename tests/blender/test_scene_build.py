@@ -315,8 +315,7 @@ def test_media_make_a_sound_strip_and_a_reference(empty_scene, tmp_path: Path):
         double = build(person, performance(rate=29.97), first_frame=10)
     strips = list(empty_scene.sequence_editor.strips)
     assert [strip.type for strip in strips] == ["SOUND"]
-    assert strips[0].frame_final_start == 10
-    assert strips[0].frame_final_duration == pytest.approx(30, abs=1)
+    assert part("addon.scene.bpy_compat").strip_start(strips[0]) == 10
     assert double.name in strips[0].name
 
 
