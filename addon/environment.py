@@ -8,16 +8,18 @@ act: it downloads the pinned packages below and nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ..core.errors import Cancelled, WorkerError
 
@@ -130,8 +132,7 @@ class Creation:
     """The making of an environment as a child process that can be polled and stopped.
 
     Same shape as a worker job: `poll()` until it returns True, then `result()`; `cancel()` at any time. The
-    folder is
-    removed again unless everything succeeded.
+    folder is removed again unless everything succeeded.
     """
 
     def __init__(self, folder: Path, python: str = sys.executable) -> None:
@@ -143,9 +144,8 @@ class Creation:
             raise WorkerError(f"{folder} holds other files.", "Choose an empty folder for the environment.")
         self.folder = folder
         self.progress, self.stage, self.text = 0.0, "environment", "Making the environment"
-        self._log: IO[str] = tempfile.TemporaryFile(  # noqa: SIM115 - open as long as the child writes
-            "w+", encoding="utf-8", errors="replace"
-        )
+        handle, name = tempfile.mkstemp(prefix="likeness-environment-", suffix=".log")
+        self._handle, self._log = handle, Path(name)
         requirements = pins_for((sys.version_info[0], sys.version_info[1]))
         pip = [str(interpreter_of(folder)), "-I", "-m", "pip", "install", "--only-binary=:all:", "--no-input"]
         self._count = len(requirements)
@@ -163,19 +163,18 @@ class Creation:
         command = self._commands.pop(0)
         try:
             self._child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
+                command, stdin=subprocess.DEVNULL, stdout=self._handle, stderr=self._handle, **_GROUP
             )
         except OSError as error:
             self._fail(f"{command[0]} cannot be started: {error.strerror}.")
 
     def _output(self) -> str:
-        self._log.seek(0)
-        return self._log.read()
+        return self._log.read_text(encoding="utf-8", errors="replace")
 
     def _fail(self, message: str) -> None:
         self._child = None
         self._error = WorkerError(message, "The environment was not made.")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._close()
 
     def poll(self) -> bool:
         """Look at the child without waiting; True when all is over."""
@@ -210,6 +209,7 @@ class Creation:
         record = {"python": self._report.version, "packages": self._report.packages}
         (self.folder / MARKER).write_text(json.dumps(record, indent=2), encoding="utf-8")
         self.progress = 1.0
+        self._close()
 
     def result(self) -> Report:
         """What was made. Raises WorkerError when it failed, Cancelled when it was stopped."""
@@ -223,15 +223,35 @@ class Creation:
         """Stop the child and remove what it had made."""
         child, self._child = self._child, None
         if child is not None and child.poll() is None:
-            child.terminate()
-            try:
-                child.wait(5)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+            _end(child)
+        self._close()
+
+    def _close(self) -> None:
+        """Forget the log, and unless all went well the folder too."""
         self._commands.clear()
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+            self._log.unlink(missing_ok=True)
         if self._report is None:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_GROUP: dict[str, Any] = {"creationflags": 0x08000000} if os.name == "nt" else {"start_new_session": True}
+"""Without a console on Windows; elsewhere a process group, because venv and pip have children."""
+
+
+def _end(child: subprocess.Popen[Any]) -> None:
+    """End a child and its children at once: what they were making is removed anyway."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        if os.name == "nt":
+            command = ["taskkill", "/F", "/T", "/PID", str(child.pid)]
+            subprocess.run(command, capture_output=True, timeout=10, check=False)
+        else:
+            os.killpg(child.pid, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        child.kill()
+    child.wait()
 
 
 def _explain(log: str) -> str:
