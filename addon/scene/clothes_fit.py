@@ -16,8 +16,10 @@ Array = np.ndarray
 def fitted(
     piece: Piece, rest: Any, collider: Collider, ease: Array, trunk: Array, hang: float, smooth: int
 ) -> Array:
-    """(n, 3) head frame, metres. `ease`: (V,) distance from the skin; `trunk`: (V,) bool, not of an arm; `hang` 0..1: how far the cloth falls straight from
-    where the body is widest; `smooth`: rounds of smoothing that take out what cloth bridges."""
+    """(n, 3) head frame, metres. `ease`: (V,) distance from the skin; `trunk`: (V,) bool, not of an arm;
+    `hang` 0..1: how far the cloth falls straight from
+    where the body is widest; `smooth`: rounds of smoothing that take out what cloth bridges.
+    """
     points = piece.mix(np.asarray(rest.vertices, np.float64))
     edges = edges_of(piece.polygons)
     border = _border(piece.polygons, len(points))
@@ -64,8 +66,10 @@ def _smoothed(points: Array, edges: Array, border: Array, rounds: int) -> Array:
 
 
 def _hanging(points: Array, trunk: Array, amount: float) -> Array:
-    """Let the cloth fall from the widest place above: per direction about the trunk's axis, radii may shrink downwards
-    only by (1 - amount) of what the body does."""
+    """Let the cloth fall from the widest place above: per direction about the trunk's axis, radii may
+    shrink downwards
+    only by (1 - amount) of what the body does.
+    """
     axis_z = np.median(points[trunk][:, 2])
     offset = points - [0.0, 0.0, axis_z]
     angle, radius = np.arctan2(offset[:, 0], offset[:, 2]), np.hypot(offset[:, 0], offset[:, 2])

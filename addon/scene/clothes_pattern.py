@@ -13,10 +13,21 @@ from .materials.anchors import default_rest
 Array = np.ndarray
 
 _FAR = 1.0
-GARMENTS = {"TEE": "top", "SCOOP": "top", "LONG_SLEEVE": "top", "TROUSERS": "bottom", "SKIRT": "bottom", "SHOES": "shoes"}
+GARMENTS = {
+    "TEE": "top",
+    "SCOOP": "top",
+    "LONG_SLEEVE": "top",
+    "TROUSERS": "bottom",
+    "SKIRT": "bottom",
+    "SHOES": "shoes",
+}
 """Pattern name to the role of its object."""
 
-_NECKLINES = {"TEE": (0.012, 0.004, -0.030), "LONG_SLEEVE": (0.012, 0.004, -0.030), "SCOOP": (0.002, -0.018, -0.092)}
+_NECKLINES = {
+    "TEE": (0.012, 0.004, -0.030),
+    "LONG_SLEEVE": (0.012, 0.004, -0.030),
+    "SCOOP": (0.002, -0.018, -0.092),
+}
 """Height of the neckline over the lowest neck joint: back, side, front (metres)."""
 _SLEEVES = {"TEE": 0.74, "SCOOP": 0.42, "LONG_SLEEVE": 1.9}
 """End of the sleeve: 0 shoulder, 1 elbow, 2 wrist."""
@@ -30,7 +41,11 @@ class Body:
         self._names = list(model.joint_names)
         self._joints = np.asarray(rest.joint_heads, np.float64)
         self.points = np.asarray(rest.vertices, np.float64)
-        arms = [i for i, n in enumerate(self._names) if n.startswith(("upperarm", "lowerarm", "wrist", "finger", "metacarpal"))]
+        arms = [
+            i
+            for i, n in enumerate(self._names)
+            if n.startswith(("upperarm", "lowerarm", "wrist", "finger", "metacarpal"))
+        ]
         of_arm = np.isin(model.skin_joints, arms) * model.skin_weights
         self.arm = np.asarray(of_arm.sum(axis=1)) > 0.5
 
@@ -41,19 +56,35 @@ class Body:
     def pattern(self, garment: str) -> Array:
         """(V,) metres from the garment's nearest border, negative where it has no cloth."""
         if garment in _SLEEVES:
-            fields = [self._below_neck(*_NECKLINES[garment]), *self._sleeves(_SLEEVES[garment]), self._above(self._hem())]
+            fields = [
+                self._below_neck(*_NECKLINES[garment]),
+                *self._sleeves(_SLEEVES[garment]),
+                self._above(self._hem()),
+            ]
         elif garment == "TROUSERS":
-            fields = [-self._above(self._waist()), self._above(self.joint("foot.L")[1] + 0.012), np.where(self.arm, -_FAR, _FAR)]
+            fields = [
+                -self._above(self._waist()),
+                self._above(self.joint("foot.L")[1] + 0.012),
+                np.where(self.arm, -_FAR, _FAR),
+            ]
         elif garment == "SKIRT":
-            fields = [-self._above(self._waist()), self._above(self.joint("lowerleg01.L")[1] - 0.03), np.where(self.arm, -_FAR, _FAR)]
+            fields = [
+                -self._above(self._waist()),
+                self._above(self.joint("lowerleg01.L")[1] - 0.03),
+                np.where(self.arm, -_FAR, _FAR),
+            ]
         else:
             fields = [self.joint("foot.L")[1] + 0.035 - self.points[:, 1]]
         return reduce(np.minimum, fields)
 
     def leg_width(self) -> Array:
-        """(V,) how much looser than at the hip a straight trouser leg is: 1 from the middle of the thigh up, 3 below the knee."""
+        """(V,) how much looser than at the hip a straight trouser leg is: 1 from the middle of the thigh
+        up, 3 below the knee.
+        """
         hip, knee, foot = (float(self.joint(name)[1]) for name in ("upperleg01.L", "lowerleg01.L", "foot.L"))
-        return np.interp(self.points[:, 1], [foot, knee - 0.1, knee + 0.1, 0.6 * hip + 0.4 * knee], [3.4, 3.0, 2.0, 1.0])
+        return np.interp(
+            self.points[:, 1], [foot, knee - 0.1, knee + 0.1, 0.6 * hip + 0.4 * knee], [3.4, 3.0, 2.0, 1.0]
+        )
 
     def _waist(self) -> float:
         return float(self.joint("spine05")[1] + 0.045)
@@ -79,7 +110,9 @@ class Body:
         """Metres from the end of each sleeve, along the arm."""
         fields = []
         for side, sign in (("L", 1.0), ("R", -1.0)):
-            shoulder, elbow, wrist = (self.joint(f"{name}.{side}") for name in ("upperarm01", "lowerarm01", "wrist"))
+            shoulder, elbow, wrist = (
+                self.joint(f"{name}.{side}") for name in ("upperarm01", "lowerarm01", "wrist")
+            )
             start, stop = (shoulder, elbow) if end <= 1.0 else (elbow, wrist)
             axis = (stop - start) / np.linalg.norm(stop - start)
             place = start + (end if end <= 1.0 else end - 1.0) * (stop - start)

@@ -28,7 +28,8 @@ def grow_hair(
     rest: Any,
     look: Look,
 ) -> list[bpy.types.Object]:
-    """Make (or make anew, in place) the objects "hair" and "brows" of a double and give them back; about a second.
+    """Make (or make anew, in place) the objects "hair" and "brows" of a double and give them back; about a
+    second.
 
     Both are Curves on the surface of `body`, so expressions and bones move them. `look.hair_style` is one of
     `HAIR_STYLES`; "NONE" removes the haircut. Materials and further modifiers on existing objects stay.
@@ -62,7 +63,9 @@ def haircut(skin: Skin, density: np.ndarray, style: str) -> Strands:
 
 def _existing(collection: bpy.types.Collection, body: bpy.types.Object, role: str) -> bpy.types.Object | None:
     person = body.get("likeness_id")
-    candidates = (obj for obj in collection.objects if obj.type == "CURVES" and obj.get("likeness_role") == role)
+    candidates = (
+        obj for obj in collection.objects if obj.type == "CURVES" and obj.get("likeness_role") == role
+    )
     return next((obj for obj in candidates if obj.get("likeness_id") == person), None)
 
 

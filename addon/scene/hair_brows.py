@@ -22,13 +22,19 @@ def grow_brows(skin: Skin, density: Array, count: int, fullness: float) -> Stran
     directions = _lean(along, across, np.sign(roots.places[:, 0]), rng)
     tangent = directions - (directions * roots.normals).sum(axis=1, keepdims=True) * roots.normals
     tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)
-    length = np.interp(along, [0.0, 0.2, 0.6, 1.0], [0.0062, 0.0085, 0.0085, 0.0055]) * rng.uniform(0.6, 1.1, len(roots))
+    length = np.interp(along, [0.0, 0.2, 0.6, 1.0], [0.0062, 0.0085, 0.0085, 0.0055]) * rng.uniform(
+        0.6, 1.1, len(roots)
+    )
     collider = skin.collider()
     lines = [roots.points - 0.0004 * roots.normals]
     for i in range(1, POINTS):
         share = i / (POINTS - 1)
         point = lines[-1] + (length / (POINTS - 1))[:, None] * tangent
-        lines.append(collider.lie_on(point, 0.0002 + 0.0007 * np.sin(np.pi * 0.75 * share) * rng.uniform(0.5, 1.2, len(roots))))
+        lines.append(
+            collider.lie_on(
+                point, 0.0002 + 0.0007 * np.sin(np.pi * 0.75 * share) * rng.uniform(0.5, 1.2, len(roots))
+            )
+        )
     points = np.stack(lines, axis=1)
     return Strands(points, tapered(len(roots), POINTS, 0.00005 * fullness, 0.15, 23), roots.uv)
 
@@ -36,5 +42,7 @@ def grow_brows(skin: Skin, density: Array, count: int, fullness: float) -> Stran
 def _lean(along: Array, across: Array, side: Array, rng: np.random.Generator) -> Array:
     """Up at the inner end, outwards from there, the upper row a little down, the lower row up."""
     angle = np.radians(np.interp(along, [-0.1, 0.08, 0.3, 0.65, 1.0], [60, 48, 26, 8, -22]))
-    angle += np.clip(-across / 0.1, -1, 1) * np.radians(24) * np.clip(along * 3, 0, 1) + rng.normal(0, 0.16, len(along))
+    angle += np.clip(-across / 0.1, -1, 1) * np.radians(24) * np.clip(along * 3, 0, 1) + rng.normal(
+        0, 0.16, len(along)
+    )
     return np.stack([side * np.cos(angle), np.sin(angle), -0.25 * np.clip(along, 0, 1)], axis=1)

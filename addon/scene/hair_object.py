@@ -14,14 +14,17 @@ from .materials.surface import ROW_ATTRIBUTE
 Array = np.ndarray
 
 UV_NAME = "likeness_hair"
-"""The body's UV without the parts whose UV lies over it (eyes, teeth): each point names one place on the skin."""
+"""The body's UV without the parts whose UV lies over it (eyes, teeth): each point names one place on the
+skin."""
 GROUP = "Likeness Follow Skin"
 MODIFIER = "Likeness Follow Skin"
 _AWAY = -4.0
 
 
 def prepare_surface(body: bpy.types.Object, model: Any) -> None:
-    """Give the body what roots are found by: the hair UV and, for its own frames, the rest position attribute."""
+    """Give the body what roots are found by: the hair UV and, for its own frames, the rest position
+    attribute.
+    """
     mesh: Any = body.data
     body.add_rest_position_attribute = True
     rows = _corner_rows(mesh)
@@ -87,7 +90,8 @@ def _follow_group() -> bpy.types.NodeTree:
     for direction in ("INPUT", "OUTPUT"):
         tree.interface.new_socket("Geometry", in_out=direction, socket_type="NodeSocketGeometry")
     start, deform, end = (
-        tree.nodes.new(kind) for kind in ("NodeGroupInput", "GeometryNodeDeformCurvesOnSurface", "NodeGroupOutput")
+        tree.nodes.new(kind)
+        for kind in ("NodeGroupInput", "GeometryNodeDeformCurvesOnSurface", "NodeGroupOutput")
     )
     tree.links.new(start.outputs[0], deform.inputs[0])
     tree.links.new(deform.outputs[0], end.inputs[0])

@@ -53,8 +53,10 @@ def grow_between(
 ) -> Array:
     """(n, k, 3): a strand for each root, shaped by its three nearest guides ((g, k, 3)).
 
-    Guides that lead elsewhere than the nearest one (across a parting) do not take part. `clump` 0..1 draws tips to the
-    nearest guide, `loose` (metres at the tip) lets hairs stray, `unit` is the guides' spacing scale in metres.
+    Guides that lead elsewhere than the nearest one (across a parting) do not take part. `clump` 0..1 draws
+    tips to the nearest guide, `loose` (metres at the tip) lets hairs stray, `unit` is the guides' spacing
+    scale in
+    metres.
     """
     rng = np.random.default_rng(seed)
     near, distance = _nearest(roots.places, guide_roots.places, 3)
@@ -91,7 +93,9 @@ def _nearest(points: Array, targets: Array, count: int) -> tuple[Array, Array]:
         best = np.argpartition(squared, count, axis=1)[:, :count]
         order = np.argsort(np.take_along_axis(squared, best, 1), axis=1)
         index[start : start + 2048] = np.take_along_axis(best, order, 1)
-        distance[start : start + 2048] = np.sqrt(np.maximum(np.take_along_axis(squared, index[start : start + 2048], 1), 0))
+        distance[start : start + 2048] = np.sqrt(
+            np.maximum(np.take_along_axis(squared, index[start : start + 2048], 1), 0)
+        )
     return index, distance
 
 

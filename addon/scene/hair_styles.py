@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Haircuts as guides: each style says how long a strand is, where it is combed to and how high it lies.
 
-All in face coordinates of the model's default person (unit: distance between the pupils), so a cut fits any head.
+All in face coordinates of the model's default person (unit: distance between the pupils), so a cut fits any
+head.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ class Style:
 
 
 STYLES = {
-    "SHORT": Style(18000, 900, 9, 0.00012, 0.45, 0.0022),
-    "BUZZ": Style(20000, 700, 4, 0.00009, 0.0, 0.0006),
-    "BOB": Style(13000, 900, 16, 0.00013, 0.4, 0.004),
-    "TIED": Style(12000, 900, 14, 0.00013, 0.35, 0.0015),
+    "SHORT": Style(14000, 900, 6, 0.00014, 0.45, 0.0022),
+    "BUZZ": Style(16000, 700, 3, 0.0001, 0.0, 0.0006),
+    "BOB": Style(10000, 900, 12, 0.00016, 0.4, 0.004),
+    "TIED": Style(10000, 900, 10, 0.00015, 0.35, 0.0015),
 }
 
 
@@ -127,7 +128,9 @@ def _comb(style: str, places: Array) -> Array:
         return whorl
     if style == "SHORT":
         side = _side(places)
-        swept = np.stack([np.where(side < 0, -0.8, 0.35), 0.1 + 0.0 * side, np.where(side < 0, -0.6, -0.9)], axis=1)
+        swept = np.stack(
+            [np.where(side < 0, -0.8, 0.35), 0.1 + 0.0 * side, np.where(side < 0, -0.6, -0.9)], axis=1
+        )
         down = np.stack([0.0 * side, -1.0 + 0.0 * side, np.where(places[:, 2] > -1.3, -0.55, -0.1)], axis=1)
         back = smoothstep(places[:, 2], -1.5, -2.1)[:, None]
         return top * ((1 - back) * swept + back * whorl) + (1 - top) * _unit(down + 0.3 * whorl)
@@ -135,7 +138,9 @@ def _comb(style: str, places: Array) -> Array:
         return _unit(_KNOT - places)
     side = _side(places)
     fall = np.stack([0.9 * side, -0.5 + 0.0 * side, np.full(len(side), -0.35)], axis=1)
-    below = np.stack([0.25 * np.sign(places[:, 0]), np.full(len(side), -1.0), np.full(len(side), -0.3)], axis=1)
+    below = np.stack(
+        [0.25 * np.sign(places[:, 0]), np.full(len(side), -1.0), np.full(len(side), -0.3)], axis=1
+    )
     return top * fall + (1 - top) * below
 
 
@@ -174,7 +179,9 @@ def _stay_in_shape(style: str, frame: FaceFrame, points: Array, before: Array, s
     """Keep strands off the face and at their length: combing may not stretch them."""
     if style in ("BOB", "TIED"):
         place = frame.local(points)
-        limit = np.interp(place[:, 1], [-2.5, -1.2, -0.2, 0.5, 1.0, 1.3], [-0.75, -0.62, -0.5, -0.35, 0.0, 0.5])
+        limit = np.interp(
+            place[:, 1], [-2.5, -1.2, -0.2, 0.5, 1.0, 1.3], [-0.75, -0.62, -0.5, -0.35, 0.0, 0.5]
+        )
         place[:, 2] = np.minimum(place[:, 2], limit)
         points = frame.metres(place)
     offset = points - before

@@ -50,7 +50,9 @@ class Skin:
         self.vertex_normals = _vertex_normals(self.vertices, self.triangles)
 
     def roots(self, density: Array, count: int, seed: int) -> Roots:
-        """`count` random points, spread by area times `density` ((V,) per vertex). Deterministic for a seed."""
+        """`count` random points, spread by area times `density` ((V,) per vertex). Deterministic for a
+        seed.
+        """
         rng = np.random.default_rng(seed)
         default = self.places[self.triangles]
         area = np.linalg.norm(np.cross(default[:, 1] - default[:, 0], default[:, 2] - default[:, 0]), axis=1)
@@ -84,7 +86,9 @@ class Collider:
         self._tree = BVHTree.FromPolygons(vertices.tolist(), triangles.tolist())
 
     def keep_out(self, points: Array, margins: Array, reach: float = 0.12) -> Array:
-        """Move points ((n, 3)) that are closer to the skin than `margins` ((n,)), or under it, out to that distance."""
+        """Move points ((n, 3)) that are closer to the skin than `margins` ((n,)), or under it, out to that
+        distance.
+        """
         result = points.copy()
         for i, (point, margin) in enumerate(zip(points.tolist(), margins.tolist(), strict=True)):
             hit, normal, _, distance = self._tree.find_nearest(point, reach)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Face coordinates that hold for every model: origin between the eyes, one unit = the distance between the pupils."""
+"""Face coordinates that hold for every model: origin between the eyes, one unit = the distance between the
+pupils.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ _default_rests: dict[int, tuple[Any, Any]] = {}
 
 
 def default_rest(model: Any) -> Any:
-    """The model's default person: regions are found on it once, as vertex sets that then fit every identity."""
+    """The model's default person: regions are found on it once, as vertex sets that then fit every
+    identity.
+    """
     kept = _default_rests.get(id(model))
     if kept is None or kept[0] is not model:
         _default_rests.clear()

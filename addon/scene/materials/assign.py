@@ -24,9 +24,14 @@ SLOTS = ("Skin", "Eye", "Cornea", "Tear", "Lashes", "Teeth", "Gums", "Tongue")
 PERSONAL = ("Skin", "Eye", "Lashes", "Hair", "Brows", "Top", "Bottom", "Shoes")
 """Materials each person has an own copy of; the others are shared by all."""
 _PREFIXES = (
-    ("eye", "Eye"), ("cornea", "Cornea"), ("tear", "Tear"), ("lash", "Lashes"), ("teeth", "Teeth"), ("gum", "Gums"),
+    ("eye", "Eye"),
+    ("cornea", "Cornea"),
+    ("tear", "Tear"),
+    ("lash", "Lashes"),
+    ("teeth", "Teeth"),
+    ("gum", "Gums"),
     ("tongue", "Tongue"),
-)  # fmt: skip
+)
 
 
 def assign_materials(
@@ -34,9 +39,11 @@ def assign_materials(
 ) -> list[bpy.types.Material]:
     """Write the shading attributes, materials and polygon slots of a body mesh built from `model`.
 
-    Materials that are there already are kept as they are, with all an artist changed. `mode`: "EEVEE" or "CYCLES".
+    Materials that are there already are kept as they are, with all an artist changed. `mode`: "EEVEE" or
+    "CYCLES".
     """
-    mesh, look = obj.data, look or Look.of(avatar)
+    mesh: Any = obj.data
+    look = look or Look.of(avatar)
     write_surface_attributes(mesh, model)
     parts = polygon_parts(mesh, model)
     wanted = np.array([SLOTS.index(slot_of(name)) for name in model.part_names], np.int32)[parts]

@@ -16,7 +16,8 @@ from .surface import model_rows, part_rows, write_attribute
 Array = np.ndarray
 
 REST = "likeness_rest"
-"""Position on the default person in metres; on eyes and corneas instead the place on the unit eye that looks along
+"""Position on the default person in metres; on eyes and corneas instead the place on the unit eye that
+looks along
 +Z, and on lash strips (along the lid, root to tip, upper)."""
 MASKS_A = "likeness_masks_a"
 """lips, flush, depth in the mouth, nails."""
@@ -33,15 +34,19 @@ def write_surface_attributes(mesh: bpy.types.Mesh, model: Any) -> None:
     write_attribute(mesh, REST, "FLOAT_VECTOR", shading_coordinates(model)[rows])
     masks = skin_masks(model)
     depth = np.maximum(masks["mouth"], tooth_depth(model))
-    write_attribute(mesh, MASKS_A, "FLOAT_COLOR", _stack(masks["lips"], masks["flush"], depth, masks["nails"])[rows])
+    write_attribute(
+        mesh, MASKS_A, "FLOAT_COLOR", _stack(masks["lips"], masks["flush"], depth, masks["nails"])[rows]
+    )
     hairy = np.maximum(masks["scalp"], 0.5 * masks["brows"])
     second = _stack(hairy, masks["beard"], masks["eyelids"], masks["oily"])
     write_attribute(mesh, MASKS_B, "FLOAT_COLOR", second[rows])
 
 
 def shading_coordinates(model: Any) -> Array:
-    """(V, 3) float32: where each row is on the model's default person (so pores and spots keep their place on every
-    identity), with unit eye coordinates on eyes and corneas."""
+    """(V, 3) float32: where each row is on the model's default person (so pores and spots keep their place
+    on every
+    identity), with unit eye coordinates on eyes and corneas.
+    """
     rest = default_rest(model)
     points = np.array(rest.vertices, np.float32)
     for side, centre in zip(("left", "right"), eye_centres(model, rest), strict=True):

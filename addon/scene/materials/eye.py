@@ -24,7 +24,13 @@ INPUTS = (
     ("Lid Shade", "Float", 0.8, "Darkening where the lids and lashes shade the eye", 0.0, 1.0),
     ("Iris Radius", "Float", 0.3665, "Radius of the iris on an eyeball of radius 1", 0.2, 0.7),
 )
-OUTPUTS = (("Colour", "Color"), ("Traced Colour", "Color"), ("Iris", "Float"), ("Roughness", "Float"), ("Normal", "Vector"))
+OUTPUTS = (
+    ("Colour", "Color"),
+    ("Traced Colour", "Color"),
+    ("Iris", "Float"),
+    ("Roughness", "Float"),
+    ("Normal", "Vector"),
+)
 
 
 def eye_group() -> bpy.types.NodeTree:
@@ -38,17 +44,26 @@ def eye_group() -> bpy.types.NodeTree:
     radius = g.math("SQRT", g.add(g.mul(x, x), g.mul(y, y)))
     front = g.smooth(z, 0.0, 0.2)
     share = g.math("DIVIDE", radius, control["Iris Radius"])
-    spokes = g.vector("DIVIDE", g.combine(x, y, 0.0), g.combine(g.add(radius, 1e-4), g.add(radius, 1e-4), 1.0))
+    spokes = g.vector(
+        "DIVIDE", g.combine(x, y, 0.0), g.combine(g.add(radius, 1e-4), g.add(radius, 1e-4), 1.0)
+    )
     iris = _iris_colour(g, control, share, spokes)
     edge = g.add(share, g.mul(g.sub(g.noise(spokes, 5.0, 3.0), 0.5), 0.05))
     is_iris = g.mul(g.smooth(edge, 1.07, 0.93), front)
     white = _white_colour(g, control, place, x, radius)
     colour = g.mix(is_iris, white, iris)
-    g.put(end.inputs["Colour"], _shaded(g, colour, g.mul(g.smooth(y, 0.02, 0.34), g.mul(control["Lid Shade"], 0.7))))
+    g.put(
+        end.inputs["Colour"],
+        _shaded(g, colour, g.mul(g.smooth(y, 0.02, 0.34), g.mul(control["Lid Shade"], 0.7))),
+    )
     g.put(end.inputs["Traced Colour"], _lid_shade(g, control, colour))
     g.put(end.inputs["Iris"], is_iris)
     g.put(end.inputs["Roughness"], g.mixf(is_iris, 0.28, 0.55))
-    fibres = g.noise(g.vector("ADD", g.vector("SCALE", spokes, scale=16.0), g.combine(0.0, 0.0, g.mul(share, 2.0))), 1.0, 3.0)
+    fibres = g.noise(
+        g.vector("ADD", g.vector("SCALE", spokes, scale=16.0), g.combine(0.0, 0.0, g.mul(share, 2.0))),
+        1.0,
+        3.0,
+    )
     veiny = g.noise(place, 9.0, 3.0)
     g.put(end.inputs["Normal"], g.bump(g.mixf(is_iris, g.mul(veiny, 0.4), fibres), 0.5, 0.0003))
     g.arrange()
@@ -59,12 +74,19 @@ def _iris_colour(g: Graph, control: dict, share, spokes):
     """Radial fibres in two sizes, a warm collar around the pupil, a dark outer ring and the pupil."""
 
     def fibres(turns: float, along: float, detail: float):
-        return g.noise(g.vector("ADD", g.vector("SCALE", spokes, scale=turns), g.combine(0.0, 0.0, g.mul(share, along))), 1.0, detail)
+        return g.noise(
+            g.vector("ADD", g.vector("SCALE", spokes, scale=turns), g.combine(0.0, 0.0, g.mul(share, along))),
+            1.0,
+            detail,
+        )
 
     coarse, fine = fibres(5.0, 1.6, 4.0), fibres(22.0, 1.0, 2.0)
     collar_at = g.add(g.add(control["Pupil"], 0.05), g.mul(control["Inner Amount"], 0.35))
     wavy = g.add(share, g.mul(g.sub(coarse, 0.5), 0.5))
-    inner = g.mul(g.smooth(wavy, g.add(collar_at, 0.16), g.sub(collar_at, 0.12)), g.smooth(control["Inner Amount"], 0.0, 0.3))
+    inner = g.mul(
+        g.smooth(wavy, g.add(collar_at, 0.16), g.sub(collar_at, 0.12)),
+        g.smooth(control["Inner Amount"], 0.0, 0.3),
+    )
     colour = g.mix(inner, control["Iris Colour"], control["Inner Colour"])
     light = g.add(g.mul(g.smooth(fine, 0.3, 0.72), 0.9), g.mul(g.smooth(coarse, 0.3, 0.7), 0.6))
     colour = g.mix(1.0, colour, g.mix(g.mul(light, 0.66), (0.5, 0.48, 0.47), (1.75, 1.75, 1.75)), "MULTIPLY")
@@ -72,7 +94,11 @@ def _iris_colour(g: Graph, control: dict, share, spokes):
     colour = g.mix(ring, colour, g.mix(1.0, colour, (0.10, 0.10, 0.12), "MULTIPLY"))
     rim = g.smooth(share, g.add(control["Pupil"], 0.10), control["Pupil"])
     colour = g.mix(g.mul(rim, 0.6), colour, (0.012, 0.008, 0.006))
-    pupil = g.smooth(g.add(share, g.mul(g.sub(coarse, 0.5), 0.03)), g.add(control["Pupil"], 0.025), g.sub(control["Pupil"], 0.015))
+    pupil = g.smooth(
+        g.add(share, g.mul(g.sub(coarse, 0.5), 0.03)),
+        g.add(control["Pupil"], 0.025),
+        g.sub(control["Pupil"], 0.015),
+    )
     return g.mix(pupil, colour, (0.002, 0.002, 0.002))
 
 
@@ -82,7 +108,13 @@ def _white_colour(g: Graph, control: dict, place, x, radius):
     cloud = g.noise(place, 3.5, 3.0)
     pink = g.mul(g.add(g.mul(corner, 0.65), g.mul(g.smooth(cloud, 0.45, 0.8), 0.25)), control["Veins"])
     colour = g.mix(pink, control["White"], g.mix(1.0, control["White"], (0.98, 0.62, 0.55), "MULTIPLY"))
-    bent = g.vector("ADD", place, g.vector("SCALE", g.vector("SUBTRACT", g.noise(place, 5.0, 4.0, colour=True), (0.5,) * 3), scale=0.35))
+    bent = g.vector(
+        "ADD",
+        place,
+        g.vector(
+            "SCALE", g.vector("SUBTRACT", g.noise(place, 5.0, 4.0, colour=True), (0.5,) * 3), scale=0.35
+        ),
+    )
     vessels = g.smooth(g.voronoi(bent, 4.2, "DISTANCE_TO_EDGE"), 0.028, 0.004)
     thin = g.smooth(g.voronoi(bent, 9.5, "DISTANCE_TO_EDGE"), 0.03, 0.006)
     shown = g.mul(g.smooth(radius, 0.46, 0.85), g.smooth(g.noise(place, 2.2, 1.0), 0.38, 0.62))
@@ -93,8 +125,10 @@ def _white_colour(g: Graph, control: dict, place, x, radius):
 
 
 def _lid_shade(g: Graph, control: dict, colour):
-    """Contact shadow of lids and lashes. Traced light only: at the few samples of a preview it would be noise, so that
-    set has a fixed gradient under the upper lid instead."""
+    """Contact shadow of lids and lashes. Traced light only: at the few samples of a preview it would be
+    noise, so that
+    set has a fixed gradient under the upper lid instead.
+    """
     occlusion = g.node("ShaderNodeAmbientOcclusion", samples=8)
     g.put(occlusion.inputs["Distance"], 0.007)
     open_sky = g.smooth(occlusion.outputs["AO"], 0.15, 0.85)
@@ -138,7 +172,9 @@ def _ball(g: Graph, group: bpy.types.Node, colour: str, subsurface: float):
 
 
 def build_cornea(material: bpy.types.Material) -> None:
-    """Wet clear shell. EEVEE: a highlight over what lies behind. Ray traced: true refraction that lets light through."""
+    """Wet clear shell. EEVEE: a highlight over what lies behind. Ray traced: true refraction that lets
+    light through.
+    """
     g = Graph(material.node_tree)
     material.surface_render_method = "BLENDED"
     material.use_backface_culling = True

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import bpy
 
 from .attributes import REST
@@ -62,7 +64,7 @@ def hair_group() -> bpy.types.NodeTree:
 
 def hair_colour(melanin: float, redness: float) -> tuple[float, float, float]:
     """The colour `hair_group` gives a middling strand, linear RGB."""
-    pairs = zip(COLOURS, COLOURS[1:], strict=False)
+    pairs = pairwise(COLOURS)
     low, high = next((pair for pair in pairs if melanin <= pair[1][0]), (COLOURS[-2], COLOURS[-1]))
     t = (min(max(melanin, 0.0), 1.0) - low[0]) / (high[0] - low[0])
     blend = [a + t * (b - a) for a, b in zip(low[1], high[1], strict=True)]
@@ -97,11 +99,22 @@ def _traced_strand(g: Graph, group: bpy.types.Node):
     """Chiang's hair model, coloured directly so that both sets agree."""
     node = g.node("ShaderNodeBsdfHairPrincipled", parametrization="COLOR")
     lifted = g.mix(1.0, group.outputs["Colour"], (0.75, 0.75, 0.75), "MULTIPLY")
-    return g.call(node, Color=lifted, Roughness=0.32, Radial_Roughness=0.4, Coat=0.05, IOR=1.55, Random_Roughness=0.15, Random=group.outputs["Random"])
+    return g.call(
+        node,
+        Color=lifted,
+        Roughness=0.32,
+        Radial_Roughness=0.4,
+        Coat=0.05,
+        IOR=1.55,
+        Random_Roughness=0.15,
+        Random=group.outputs["Random"],
+    )
 
 
 def build_lashes(material: bpy.types.Material, look: Look) -> None:
-    """Fill a new lash material: darker than the hair of the head, as in life, with hairs cut out of the strips."""
+    """Fill a new lash material: darker than the hair of the head, as in life, with hairs cut out of the
+    strips.
+    """
     g = Graph(material.node_tree)
     group = g.node("ShaderNodeGroup", label=LASHES, node_tree=lash_group())
     colour = tuple(0.4 * channel for channel in hair_colour(max(look.hair_melanin, 0.72), look.hair_redness))

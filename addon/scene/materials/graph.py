@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small builder for node trees: sockets or plain values go in, sockets come out, and the result is laid out to be read."""
+"""A small builder for node trees: sockets or plain values go in, sockets come out, and the result is laid
+out to be read.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ Value = Any
 class Graph:
     """Adds nodes to one node tree."""
 
-    def __init__(self, tree: bpy.types.NodeTree) -> None:
+    def __init__(self, tree: Any) -> None:
         self.tree = tree
 
     def node(self, kind: str, label: str = "", **properties: Any) -> bpy.types.Node:
@@ -68,12 +70,18 @@ class Graph:
         return node.outputs[output]
 
     def add(self, a: Value, b: Value):
+        """A + b."""
+        """Sum."""
         return self.math("ADD", a, b)
 
     def mul(self, a: Value, b: Value):
+        """A * b."""
+        """Product."""
         return self.math("MULTIPLY", a, b)
 
     def sub(self, a: Value, b: Value):
+        """A - b."""
+        """Difference."""
         return self.math("SUBTRACT", a, b)
 
     def total(self, values: Iterable[Value]):
@@ -134,7 +142,15 @@ class Graph:
         node = self.node("ShaderNodeAttribute", label=name, attribute_name=name)
         return node.outputs[{"Color": 0, "Vector": 1, "Fac": 2, "Alpha": 3}[output]]
 
-    def noise(self, vector: Value, scale: Value, detail: float = 2.0, roughness: float = 0.5, *, colour: bool = False):
+    def noise(
+        self,
+        vector: Value,
+        scale: Value,
+        detail: float = 2.0,
+        roughness: float = 0.5,
+        *,
+        colour: bool = False,
+    ):
         """Perlin noise around 0.5 (or its colour)."""
         node = self.node("ShaderNodeTexNoise")
         self.put(node.inputs["Vector"], vector)
@@ -166,6 +182,8 @@ class Graph:
         return tuple(node.outputs)
 
     def combine(self, x: Value, y: Value, z: Value):
+        """A vector of three scalars."""
+        """A vector of three values."""
         node = self.node("ShaderNodeCombineXYZ")
         for socket, value in zip(node.inputs, (x, y, z), strict=True):
             self.put(socket, value)
@@ -175,7 +193,7 @@ class Graph:
 
     def arrange(self, origin: tuple[float, float] = (0.0, 0.0)) -> None:
         """Columns by distance from the outputs, so that the tree reads from left to right."""
-        depth = {node: 0 for node in self.tree.nodes}
+        depth = dict.fromkeys(self.tree.nodes, 0)
         for _ in range(len(depth)):
             changed = False
             for link in self.tree.links:
@@ -188,15 +206,19 @@ class Graph:
         for node, column in depth.items():
             y = rows.get(column, 0.0)
             node.location = (origin[0] - 220.0 * column, origin[1] + y)
-            rows[column] = y - (320.0 if node.type == "GROUP" or node.bl_idname.endswith("Principled") else 190.0)
+            rows[column] = y - (
+                320.0 if node.type == "GROUP" or node.bl_idname.endswith("Principled") else 190.0
+            )
 
 
-def new_group(name: str, inputs: Sequence[tuple], outputs: Sequence[tuple[str, str]], kind: str = "ShaderNodeTree"):
-    """A node group with its interface. Inputs: (name, "Float" | "Color" | "Vector" ..., default, tooltip[, min, max]).
+def new_group(name: str, inputs: Sequence[tuple], outputs: Sequence[tuple[str, str]]):
+    """A node group with its interface.
+
+    Inputs: (name, "Float" | "Color" | "Vector" ..., default, tooltip[, min, max]); outputs: (name, type).
 
     Gives (tree, graph, {input name: socket inside}, group output node).
     """
-    tree = bpy.data.node_groups.new(name, kind)
+    tree: Any = bpy.data.node_groups.new(name, "ShaderNodeTree")
     for item in inputs:
         socket = tree.interface.new_socket(item[0], in_out="INPUT", socket_type=f"NodeSocket{item[1]}")
         socket.description = item[3]

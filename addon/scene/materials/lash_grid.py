@@ -13,10 +13,11 @@ Array = np.ndarray
 
 
 def lash_coordinates(model: Any) -> tuple[Array, Array]:
-    """Rows (n,) of all lash strips and their (n, 3) coordinates: 0..1 along the lid, 0 root .. 1 tip, 0 lower / 1 upper lid.
+    """Rows (n,) of all lash strips and their (n, 3) coordinates: 0..1 along the lid, 0 root .. 1 tip, 0
+    lower / 1 upper lid.
 
-    Each strip is a grid of quads. Its short sides end at corners (vertices of one polygon); steps along edges from the
-    long side next to the eyeball count from root to tip.
+    Each strip is a grid of quads. Its short sides end at corners (vertices of one polygon); steps along
+    edges from the long side next to the eyeball count from root to tip.
     """
     rest = default_rest(model)
     rows, coordinates = [], []

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`Look`: what a double looks like beyond its shape, as plain values that the material, hair and clothes modules read."""
+"""`Look`: what a double looks like beyond its shape, as plain values that the material, hair and clothes
+modules read.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _EYES: dict[str, Colour] = {
 
 @dataclass(frozen=True)
 class Look:
-    """Colours are linear RGB, 0..1. `Look.of(avatar)` gives one that suits the person; replace fields at will."""
+    """Colours are linear RGB, 0..1. `Look.of(avatar)` gives one that suits the person; replace fields at
+    will.
+    """
 
     melanin: float = 0.3
     """Skin: 0 very light .. 1 very dark."""
@@ -76,7 +80,9 @@ TOPS = ("TEE", "SCOOP", "LONG_SLEEVE")
 
 
 def is_female(avatar: Any) -> bool:
-    """Whether the avatar's recorded gender, else its `gender` parameter (0 male .. 1 female), reads as female."""
+    """Whether the avatar's recorded gender, else its `gender` parameter (0 male .. 1 female), reads as
+    female.
+    """
     recorded = getattr(avatar, "gender", None)
     if isinstance(recorded, str) and recorded.strip():
         return recorded.strip().lower().startswith(("f", "w"))

@@ -16,14 +16,19 @@ INPUTS = (
 
 
 def _shaded_group(name: str, colour: tuple[float, float, float], detail) -> bpy.types.NodeTree:
-    """A group (Colour, Normal) whose colour darkens towards the throat; `detail(g, place, colour)` gives both.
-    Shine fades with it: a mouth is too narrow for lamps to glint at its back. (An occlusion node would follow the jaw,
-    but is noise at the few samples of a preview, and ray tracing needs none.)"""
+    """A group (Colour, Normal) whose colour darkens towards the throat; `detail(g, place, colour)` gives
+    both.
+    Shine fades with it: a mouth is too narrow for lamps to glint at its back. (An occlusion node would
+    follow the jaw,
+    but is noise at the few samples of a preview, and ray tracing needs none.)
+    """
     existing = bpy.data.node_groups.get(name)
     if existing is not None:
         return existing
     controls = ((INPUTS[0][0], INPUTS[0][1], colour, INPUTS[0][3]), INPUTS[1])
-    tree, g, control, end = new_group(name, controls, (("Colour", "Color"), ("Normal", "Vector"), ("Shine", "Float")))
+    tree, g, control, end = new_group(
+        name, controls, (("Colour", "Color"), ("Normal", "Vector"), ("Shine", "Float"))
+    )
     place = g.attribute(REST)
     depth = g.separate(g.attribute(MASKS_A))[2]
     varied, normal = detail(g, place, control["Colour"])
@@ -42,7 +47,11 @@ def _tooth(g: Graph, place, colour):
 
 
 def _flesh(g: Graph, place, colour):
-    varied = g.mix(g.smooth(g.noise(place, 150.0, 3.0), 0.3, 0.75), colour, g.mix(1.0, colour, (0.85, 0.6, 0.6), "MULTIPLY"))
+    varied = g.mix(
+        g.smooth(g.noise(place, 150.0, 3.0), 0.3, 0.75),
+        colour,
+        g.mix(1.0, colour, (0.85, 0.6, 0.6), "MULTIPLY"),
+    )
     return varied, g.bump(g.noise(place, 260.0, 3.0), 0.35, 0.0006)
 
 
@@ -65,16 +74,26 @@ def build_mouth_part(material: bpy.types.Material, part: str) -> None:
     """Fill the new material of "Teeth", "Gums" or "Tongue"."""
     colour, detail, roughness, wet, radius, scale = PARTS[part]
     g = Graph(material.node_tree)
-    group = g.node("ShaderNodeGroup", label=f"Likeness {part}", node_tree=_shaded_group(f"Likeness {part}", colour, detail))
+    group = g.node(
+        "ShaderNodeGroup",
+        label=f"Likeness {part}",
+        node_tree=_shaded_group(f"Likeness {part}", colour, detail),
+    )
     material.diffuse_color = (*colour, 1.0)
 
     def shader(weight: float):
         return g.call(
             g.node("ShaderNodeBsdfPrincipled"),
-            Base_Color=group.outputs["Colour"], Normal=group.outputs["Normal"], Roughness=roughness,
-            Coat_Weight=g.mul(group.outputs["Shine"], wet), Coat_Roughness=0.08,
-            Specular_IOR_Level=g.mul(group.outputs["Shine"], 0.5), Subsurface_Weight=weight, Subsurface_Radius=radius, Subsurface_Scale=scale,
-        )  # fmt: skip
+            Base_Color=group.outputs["Colour"],
+            Normal=group.outputs["Normal"],
+            Roughness=roughness,
+            Coat_Weight=g.mul(group.outputs["Shine"], wet),
+            Coat_Roughness=0.08,
+            Specular_IOR_Level=g.mul(group.outputs["Shine"], 0.5),
+            Subsurface_Weight=weight,
+            Subsurface_Radius=radius,
+            Subsurface_Scale=scale,
+        )
 
     shader_pair(g, shader(0.0 if part == "Teeth" else 0.4), shader(0.7))
     g.arrange()

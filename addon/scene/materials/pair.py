@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two shader sets in one material: a light one made for EEVEE, and a full one for ray tracing.
 
-Each ends in its own Material Output. Which of the two outputs is active decides the set, in every engine, so that
-switching loses nothing an artist changed in either.
+Each ends in its own Material Output. Which of the two outputs is active decides the set, in every engine,
+so that switching loses nothing an artist changed in either.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ def shader_pair(g: Graph, eevee: bpy.types.NodeSocket, traced: bpy.types.NodeSoc
 
 
 def set_material_mode(objects: Iterable[bpy.types.Object], mode: str) -> int:
-    """Switch every Likeness material on `objects` to "EEVEE" or "CYCLES" (ray traced); gives how many were switched."""
+    """Switch every Likeness material on `objects` to "EEVEE" or "CYCLES" (ray traced); gives how many were
+    switched.
+    """
     if mode not in OUTPUTS:
         raise ValueError(f"material mode {mode!r}: expected one of {', '.join(OUTPUTS)}")
     slots = {slot.material for item in objects for slot in item.material_slots if slot.material is not None}

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import bpy
 
 from .attributes import MASKS_A, MASKS_B, REST
@@ -36,7 +38,15 @@ INPUTS = (
     ("Oiliness", "Float", 0.5, "Shine of nose and forehead", 0.0, 1.0),
     ("Pores", "Float", 0.6, "Strength of pores and fine creases", 0.0, 1.0),
 )
-OUTPUTS = (("Colour", "Color"), ("Roughness", "Float"), ("Normal", "Vector"), ("Subsurface", "Float"), ("Wet", "Float"), ("Specular", "Float"))
+OUTPUTS = (
+    ("Colour", "Color"),
+    ("Roughness", "Float"),
+    ("Normal", "Vector"),
+    ("Traced Normal", "Vector"),
+    ("Subsurface", "Float"),
+    ("Wet", "Float"),
+    ("Specular", "Float"),
+)
 
 
 def skin_group() -> bpy.types.NodeTree:
@@ -56,12 +66,15 @@ def skin_group() -> bpy.types.NodeTree:
     colour = g.mix(nails, colour, g.mix(0.5, colour, (0.62, 0.38, 0.32)))
     colour = _hair_roots(g, control, place, colour, scalp, beard)
     colour = g.mix(1.0, colour, control["Tint"], "MULTIPLY")
-    wet = g.ramp(mouth, ((0.0, (0.36, 0.105, 0.09)), (0.35, (0.25, 0.055, 0.05)), (1.0, (0.045, 0.009, 0.009))))
+    wet = g.ramp(
+        mouth, ((0.0, (0.36, 0.105, 0.09)), (0.35, (0.25, 0.055, 0.05)), (1.0, (0.045, 0.009, 0.009)))
+    )
     colour = g.mix(inside, colour, wet)
 
     g.put(end.inputs["Colour"], colour)
     g.put(end.inputs["Roughness"], _roughness(g, control, place, lips, oily, nails, inside))
-    g.put(end.inputs["Normal"], _relief(g, control, place, lips, inside))
+    g.put(end.inputs["Normal"], _light_relief(g, control, place, inside))
+    g.put(end.inputs["Traced Normal"], _relief(g, control, place, lips, inside))
     g.put(end.inputs["Subsurface"], g.mixf(inside, 1.0, 0.35))
     g.put(end.inputs["Wet"], g.mul(lips, g.sub(0.12, g.mul(inside, 0.12))))
     # Lamps do not reach into a mouth, though a shadow map that misses a gap would let them glint there.
@@ -83,11 +96,20 @@ def _base_colour(g: Graph, control: dict, place, flush, lids):
     tone = g.add(control["Melanin"], g.mul(uneven, control["Mottling"]))
     colour = g.ramp(tone, TONES)
     capillaries = g.smooth(g.noise(place, 75.0, 4.0, 0.65), 0.35, 0.75)
-    blood = g.mul(g.add(g.mul(flush, 0.38), g.mul(capillaries, g.add(0.2, g.mul(flush, 0.4)))), control["Redness"])
+    blood = g.mul(
+        g.add(g.mul(flush, 0.38), g.mul(capillaries, g.add(0.2, g.mul(flush, 0.4)))), control["Redness"]
+    )
     colour = g.mix(blood, colour, g.mix(1.0, colour, (1.06, 0.58, 0.52), "MULTIPLY"))
     shade = g.mul(lids, 0.55)
     colour = g.mix(shade, colour, g.mix(1.0, colour, (0.80, 0.66, 0.68), "MULTIPLY"))
-    spots = g.smooth(g.voronoi(g.vector("ADD", place, g.vector("MULTIPLY", g.noise(place, 60.0, colour=True), (0.01,) * 3)), 170.0), 0.32, 0.14)
+    spots = g.smooth(
+        g.voronoi(
+            g.vector("ADD", place, g.vector("MULTIPLY", g.noise(place, 60.0, colour=True), (0.01,) * 3)),
+            170.0,
+        ),
+        0.32,
+        0.14,
+    )
     chosen = g.smooth(g.noise(place, 48.0, 2.0), 0.5, 0.62)
     freckles = g.mul(g.mul(spots, chosen), control["Freckles"])
     return g.mix(freckles, colour, g.mix(1.0, colour, (0.62, 0.42, 0.32), "MULTIPLY"))
@@ -95,14 +117,20 @@ def _base_colour(g: Graph, control: dict, place, flush, lids):
 
 def _lip_colour(g: Graph, control: dict, place, colour, lips):
     """The lips' colour, deepened on dark skin by mixing with the skin under it."""
-    own = g.mix(control["Melanin"], control["Lip Colour"], g.mix(1.0, control["Lip Colour"], (0.38, 0.34, 0.36), "MULTIPLY"))
+    own = g.mix(
+        control["Melanin"],
+        control["Lip Colour"],
+        g.mix(1.0, control["Lip Colour"], (0.38, 0.34, 0.36), "MULTIPLY"),
+    )
     streaks = g.noise(g.vector("MULTIPLY", place, (1.0, 0.25, 0.25)), 700.0, 2.0)
     own = g.mix(g.mul(g.sub(streaks, 0.4), 0.35), own, g.mix(1.0, own, (0.75, 0.62, 0.62), "MULTIPLY"))
     return g.mix(g.mul(lips, control["Lip Amount"]), colour, own)
 
 
 def _hair_roots(g: Graph, control: dict, place, colour, scalp, beard):
-    """Under the haircut the scalp takes the hair's colour, so no parting shows bare; the beard adds its shadow and dots."""
+    """Under the haircut the scalp takes the hair's colour, so no parting shows bare; the beard adds its
+    shadow and dots.
+    """
     edge = g.smooth(g.add(scalp, g.mul(g.sub(g.noise(place, 300.0, 2.0), 0.5), 0.9)), 0.25, 0.8)
     colour = g.mix(g.mul(edge, control["Scalp"]), colour, control["Hair Colour"])
     dots = g.smooth(g.voronoi(place, 1150.0), 0.42, 0.16)
@@ -121,11 +149,18 @@ def _roughness(g: Graph, control: dict, place, lips, oily, nails, inside):
     return g.mixf(inside, rough, 0.42)
 
 
+def _light_relief(g: Graph, control: dict, place, inside):
+    """Relief in one bump over noise: drivers compile a bump's inputs three times over."""
+    height = g.add(g.noise(place, 620.0, 2.0, 0.7), g.mul(g.noise(place, 75.0, 1.0), 2.2))
+    return g.bump(height, g.mul(control["Pores"], g.mul(g.sub(1.0, inside), 0.5)), 0.0003)
+
+
 def _relief(g: Graph, control: dict, place, lips, inside):
     """Pores, a net of fine creases, and the lips' vertical folds."""
     strength = g.mul(control["Pores"], g.sub(1.0, inside))
     pores = g.smooth(g.voronoi(place, 900.0), 0.0, 0.45)
-    net = g.smooth(g.voronoi(g.vector("ADD", place, g.vector("MULTIPLY", g.noise(place, 500.0, colour=True), (0.0012,) * 3)), 620.0, "DISTANCE_TO_EDGE"), 0.0, 0.12)
+    wander = g.vector("MULTIPLY", g.noise(place, 500.0, colour=True), (0.0012,) * 3)
+    net = g.smooth(g.voronoi(g.vector("ADD", place, wander), 620.0, "DISTANCE_TO_EDGE"), 0.0, 0.12)
     skin = g.add(g.mul(pores, 0.55), g.add(g.mul(net, 0.35), g.mul(g.noise(place, 340.0, 3.0), 0.5)))
     folds = g.noise(g.vector("MULTIPLY", place, (1.0, 0.16, 0.16)), 900.0, 2.0, 0.4)
     height = g.mixf(lips, skin, g.mul(folds, 1.6))
@@ -139,26 +174,32 @@ def build_skin(material: bpy.types.Material, look: Look, hair_colour: tuple[floa
     group = g.node("ShaderNodeGroup", label=GROUP, node_tree=skin_group())
     group.width = 240
     values = {
-        "Melanin": look.melanin, "Redness": look.redness, "Freckles": look.freckles, "Lip Colour": (*look.lip_colour, 1.0),
-        "Lip Amount": look.lip_amount, "Hair Colour": (*hair_colour, 1.0), "Stubble": look.stubble,
-        "Mottling": 0.35 + 0.4 * look.age, "Scalp": 0.0 if look.hair_style == "NONE" else 0.8,
-    }  # fmt: skip
+        "Melanin": look.melanin,
+        "Redness": look.redness,
+        "Freckles": look.freckles,
+        "Lip Colour": (*look.lip_colour, 1.0),
+        "Lip Amount": look.lip_amount,
+        "Hair Colour": (*hair_colour, 1.0),
+        "Stubble": look.stubble,
+        "Mottling": 0.35 + 0.4 * look.age,
+        "Scalp": 0.0 if look.hair_style == "NONE" else 0.8,
+    }
     for name, value in values.items():
         group.inputs[name].default_value = value
     material.diffuse_color = (*_viewport_colour(look.melanin), 1.0)
-    shaders = [_principled(g, group, scale) for scale in (0.0035, 0.0045)]
+    shaders = [_principled(g, group, "Normal", 0.0035), _principled(g, group, "Traced Normal", 0.0045)]
     shaders[1].node.subsurface_method = "RANDOM_WALK_SKIN"
     shader_pair(g, *shaders)
     g.arrange()
 
 
-def _principled(g: Graph, group: bpy.types.Node, scale: float):
+def _principled(g: Graph, group: bpy.types.Node, normal: str, scale: float):
     node = g.node("ShaderNodeBsdfPrincipled")
     return g.call(
         node,
         Base_Color=group.outputs["Colour"],
         Roughness=group.outputs["Roughness"],
-        Normal=group.outputs["Normal"],
+        Normal=group.outputs[normal],
         Subsurface_Weight=group.outputs["Subsurface"],
         Subsurface_Radius=(1.0, 0.36, 0.19),
         Subsurface_Scale=scale,
@@ -170,7 +211,7 @@ def _principled(g: Graph, group: bpy.types.Node, scale: float):
 
 
 def _viewport_colour(melanin: float) -> tuple[float, float, float]:
-    for (low, a), (high, b) in zip(TONES, TONES[1:], strict=False):
+    for (low, a), (high, b) in pairwise(TONES):
         if melanin <= high:
             t = (melanin - low) / (high - low)
             return (a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), a[2] + t * (b[2] - a[2]))

@@ -24,7 +24,9 @@ def model_rows(mesh: bpy.types.Mesh) -> Array:
 
 
 def row_parts(model: Any) -> Array:
-    """(V,) int: the part each model row belongs to, as an index into `model.part_names`; -1 for marker rows."""
+    """(V,) int: the part each model row belongs to, as an index into `model.part_names`; -1 for marker
+    rows.
+    """
     count = int(model.faces.max()) + 1
     parts = np.full(max(count, model.mesh_vertex_count), -1, np.int32)
     for corner in range(model.faces.shape[1]):
@@ -48,7 +50,7 @@ def part_rows(model: Any, *prefixes: str) -> Array:
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
-def write_attribute(mesh: bpy.types.Mesh, name: str, kind: str, values: Array) -> None:
+def write_attribute(mesh: Any, name: str, kind: str, values: Array) -> None:
     """Set a point attribute ("FLOAT", "FLOAT_VECTOR", "FLOAT_COLOR"), replacing one of another type."""
     attribute = mesh.attributes.get(name)
     if attribute is not None and (attribute.data_type != kind or attribute.domain != "POINT"):
