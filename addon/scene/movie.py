@@ -141,6 +141,9 @@ def _lay_out(scene: bpy.types.Scene, reel: Reel) -> bool:
     """Put the strips; whether there is sound."""
     set_rate(scene, reel.fps)
     scene.frame_start, scene.frame_end = 1, len(reel.pictures)
+    # Before the strip: it is stretched once, to the size that the scene has when it is made.
+    scene.render.resolution_x, scene.render.resolution_y = (side - side % 2 for side in reel.size)
+    scene.render.resolution_percentage = 100
     strips: Any = scene.sequence_editor_create().strips
     images = strips.new_image("Frames", str(reel.pictures[0]), 1, 1, fit_method="STRETCH")
     for path in reel.pictures[1:]:
@@ -161,8 +164,6 @@ def _set_format(scene: Any, reel: Reel, codec: str, out: Path, sounding: bool) -
     scene.display_settings.display_device = "sRGB"
     scene.sequencer_colorspace_settings.name = "sRGB"
     view.view_transform, view.look, view.exposure, view.gamma = "Standard", "None", 0.0, 1.0
-    render.resolution_x, render.resolution_y = (side - side % 2 for side in reel.size)
-    render.resolution_percentage = 100
     render.use_sequencer, render.use_compositing = True, False
     render.use_file_extension, render.filepath = True, str(out)
     settings: Any = render.image_settings

@@ -11,17 +11,24 @@ import zlib
 from pathlib import Path
 
 import bpy
+import numpy as np
 import pytest
 from scene_support import part
 
 
 def write_png(path: Path, width: int, height: int, value: int) -> None:
     """A grey picture."""
+    write_picture(path, np.full((height, width, 3), value, np.uint8))
+
+
+def write_picture(path: Path, pixels: np.ndarray) -> None:
+    """(height, width, 3) uint8 as a PNG, without an image library."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = (b"\x00" + bytes([value] * 3) * width) * height
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\x00" + row.tobytes() for row in pixels)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
@@ -61,20 +68,40 @@ def test_blender_encodes_every_frame_with_sound(frames, voice, tmp_path, codec, 
     assert sound.channels != "INVALID"
 
 
-def test_the_pictures_keep_their_colours(empty_scene, frames, tmp_path):
-    render = part("addon.scene.movie")
-    out = render.encode_movie(frames, tmp_path / "movie.mp4", 24.0, codec="H264")
-    scene = empty_scene
-    scene.sequence_editor_create().strips.new_movie("Movie", str(out), 1, 1)
+def seen_in(movie: Path, scene, frame: int, folder: Path) -> np.ndarray:
+    """One frame of a movie as Blender shows it, (height, width, 3) 0..255, lowest row first."""
+    width, height = bpy.data.movieclips.load(str(movie)).size
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = (
+        width,
+        height,
+        100,
+    )
+    scene.sequence_editor_create().strips.new_movie("Movie", str(movie), 1, 1)
     scene.view_settings.view_transform = "Standard"
-    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 64, 48, 100
-    scene.frame_set(7)
+    scene.frame_set(frame)
     part("addon.scene.bpy_compat").set_png_format(scene.render.image_settings)
-    scene.render.filepath = str(tmp_path / "seen.png")
+    scene.render.filepath = str(folder / "seen.png")
     bpy.ops.render.render(write_still=True)
-    image = bpy.data.images.load(str(tmp_path / "seen.png"))
-    middle = 4 * (24 * 64 + 32)
-    assert [255 * value for value in image.pixels[middle : middle + 3]] == pytest.approx([120] * 3, abs=3)
+    image = bpy.data.images.load(str(folder / "seen.png"))
+    return 255 * np.array(image.pixels[:]).reshape(height, width, 4)[..., :3]
+
+
+def test_the_pictures_keep_their_colours(empty_scene, frames, tmp_path):
+    out = part("addon.scene.movie").encode_movie(frames, tmp_path / "movie.mp4", 24.0, codec="H264")
+    assert seen_in(out, empty_scene, 7, tmp_path)[24, 32] == pytest.approx([120] * 3, abs=3)
+
+
+def test_a_small_portrait_is_shown_whole(empty_scene, tmp_path):
+    folder = tmp_path / "portrait"
+    folder.mkdir()
+    picture = np.full((80, 60, 3), 20, np.uint8)
+    picture[:10], picture[:, :10] = 120, 220
+    for n in range(2):
+        write_picture(folder / f"frame_{n:05d}.png", picture)
+    out = part("addon.scene.movie").encode_movie(folder, tmp_path / "movie.mp4", 24.0, codec="H264")
+    seen = seen_in(out, empty_scene, 1, tmp_path)[::-1]
+    assert seen.shape == (80, 60, 3)
+    assert np.abs(seen - picture).mean() < 6
 
 
 def test_without_sound_there_is_no_sound(frames, tmp_path):

@@ -21,4 +21,4 @@ IDENTITY: dict[str, float] = {
 }
 LOOK: dict[str, object] = {}
 """Fields of the default look that are chosen by hand."""
-LIGHTS = "NEUTRAL"
+LIGHTS = "STUDIO"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 RATE = 30.0
-DURATION = 3.4
-"""Seconds; 102 frames at 30 frames per second."""
+DURATION = 3.1
+"""Seconds; 93 frames at 30 frames per second."""
 SPEECH_STARTS = 0.42
 
 
