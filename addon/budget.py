@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import log2
 from pathlib import Path
 
-SCALES = (1.0, 0.75, 0.5, 0.375, 0.25, 0.1875)
+SCALES = (1.0, 0.75, 0.5, 0.375, 0.3, 0.25)
 """Parts of the wanted width and height that are tried."""
 STEPS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30)
 """Steps that are tried, in frames."""

@@ -23,6 +23,7 @@ from ..core.report import versions
 from . import budget, output, preferences, session, tight
 from .arguments import parser
 from .kinds import Scene
+from .scene import presets
 from .scene.movie import encode_movie
 from .scene.render import Rendered, picture_size, render_frames, scene_frames
 from .scene.timing import rate_of
@@ -31,8 +32,8 @@ from .work import AvatarOrder
 EXIT_ERROR, EXIT_CANCELLED = 1, 130
 ENCODE_SECONDS = 6.0, 0.08
 """Set aside for the movie: at all, and for each frame."""
-TIGHT_SAMPLES = 32
-"""Samples per pixel that Cycles takes at most within a budget; the denoiser does the rest."""
+TIGHT_SAMPLES = 12
+"""Samples per pixel that are taken at most within a budget; the denoiser does the rest."""
 
 
 @dataclass
@@ -177,10 +178,10 @@ def _set_quality(job: Run, scene: Scene) -> str:
     for note in output.use_preset(scene, preset):
         job.warn(note)
     eevee, cycles = scene.eevee, scene.cycles
+    if tight:
+        presets.lighten(scene, TIGHT_SAMPLES)
     if options.samples:
         eevee.taa_render_samples = cycles.samples = options.samples
-    elif tight and cycles.samples > TIGHT_SAMPLES:
-        cycles.samples = TIGHT_SAMPLES
     job.facts["samples"] = cycles.samples if scene.render.engine == "CYCLES" else eevee.taa_render_samples
     return preset
 
