@@ -27,7 +27,7 @@ from .scene import presets
 from .scene.movie import encode_movie
 from .scene.render import Rendered, picture_size, render_frames, scene_frames
 from .scene.timing import rate_of
-from .work import AvatarOrder
+from .work import AvatarOrder, gender_of
 
 EXIT_ERROR, EXIT_CANCELLED = 1, 130
 ENCODE_SECONDS = 6.0, 0.08
@@ -130,8 +130,9 @@ def _make(job: Run) -> None:
 def _make_avatar(job: Run) -> Path:
     """Let the worker make the avatar, inside the output folder so that the results belong together."""
     options = job.options
-    name = options.name or open_capture(options.capture).name
-    gender = options.gender or preferences.get().gender
+    capture = open_capture(options.capture)
+    name = options.name or capture.name
+    gender = options.gender or gender_of(capture, preferences.get().gender)
     order = AvatarOrder(options.capture, name, gender, options.age, preferences.job_python(), options.out)
     result = run_worker(order.arguments(), python=order.python)
     report = json.loads((Path(result["avatar"]) / "report.json").read_text(encoding="utf-8"))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.avatar import SUFFIX, Avatar, safe_file_name
+from ..core.capture import Capture
+from ..core.capture.person import read_person
 from ..core.errors import AvatarError
 from ..core.job import Job
 
@@ -57,12 +59,17 @@ class AvatarOrder:
 
     def arguments(self) -> list[str]:
         """The worker's command line."""
-        arguments = ["avatar", str(self.capture.absolute()), "-o", str(self.target()), "--name", self.name]
+        arguments = ["avatar", str(self.capture.absolute()), "-o", str(self.target()), f"--name={self.name}"]
         if self.gender:
             arguments += ["--gender", self.gender.lower()]
         if self.age is not None:
             arguments += ["--age", f"{self.age:.4f}"]
         return arguments
+
+
+def gender_of(capture: Capture, preferred: str) -> str:
+    """The gender to ask for when nobody chose one: the preferred one, unless the capture itself says."""
+    return "" if read_person(capture).gender else preferred
 
 
 class AvatarJob:

@@ -11,8 +11,8 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..addon import preferences, session
 from ..addon.kinds import Context, Event, Result
-from ..addon.work import AvatarJob, AvatarOrder
-from ..core.capture import open_capture
+from ..addon.work import AvatarJob, AvatarOrder, gender_of
+from ..core.capture import Capture, open_capture
 from ..core.errors import CaptureError
 from .base import JobAction, Work
 from .ids import Op
@@ -45,7 +45,7 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
         name="Gender",
         description="Body of the double",
         items=(
-            ("AUTO", "From Preferences", "The body that the preferences name", 0),
+            ("AUTO", "Automatic", "What the capture says, else the body that the preferences name", 0),
             ("FEMALE", "Female", "A woman's body", 1),
             ("MALE", "Male", "A man's body", 2),
         ),
@@ -53,10 +53,10 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
     )
     age: FloatProperty(
         name="Age",
-        description="From newborn, 0, over a child at a third and a young adult at two thirds, to old, 1",
+        description="From baby, 0, over a child at a third and a young adult at two thirds, to old, 1",
         min=0.0,
         max=1.0,
-        default=0.6,
+        default=0.7,
         subtype="FACTOR",
     )
     use_sound: BoolProperty(
@@ -110,12 +110,15 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
             AvatarOrder(
                 capture=path,
                 name=self.name.strip() or capture.name,
-                gender=preferences.get(context).gender if self.gender == "AUTO" else self.gender,
-                age=self.age,
+                gender=self._gender(context, capture),
+                age=self.age if self.properties.is_property_set("age") else None,
                 python=preferences.job_python(),
                 folder=preferences.avatars_folder(),
             )
         )
+
+    def _gender(self, context: Context, capture: Capture) -> str:
+        return gender_of(capture, preferences.get(context).gender) if self.gender == "AUTO" else self.gender
 
     def _path(self) -> Path:
         given = Path(bpy.path.abspath(self.filepath)) if self.filepath else Path()
