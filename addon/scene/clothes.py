@@ -36,9 +36,9 @@ class Fit:
 
 
 FITS = {
-    "TEE": Fit(0.012, 0.6, 10, 0.0016, (0.018,)),
-    "SCOOP": Fit(0.009, 0.35, 5, 0.0014, (0.010,)),
-    "LONG_SLEEVE": Fit(0.013, 0.55, 10, 0.0018, (0.020,)),
+    "TEE": Fit(0.012, 0.6, 10, 0.0016, (0.014,)),
+    "SCOOP": Fit(0.009, 0.35, 5, 0.0014, (0.014,)),
+    "LONG_SLEEVE": Fit(0.013, 0.55, 10, 0.0018, (0.014,)),
     "TROUSERS": Fit(0.009, 0.0, 10, 0.0018, ()),
     "SKIRT": Fit(0.008, 0.0, 3, 0.0018, ()),
     "SHOES": Fit(0.006, 0.0, 4, 0.0030, (0.012,)),
@@ -73,7 +73,7 @@ def dress(
         depth = pattern.pattern(garment)
         piece = cut(model, garment, depth)
         fit = FITS[garment]
-        ease = fit.ease * (pattern.leg_width() if garment == "TROUSERS" else np.ones(len(depth)))
+        ease = fit.ease * (pattern.leg_width() if garment == "TROUSERS" else np.where(pattern.arm, 1.6, 1.0))
         points = fitted(piece, rest, collider, ease, ~pattern.arm, fit.hang, fit.smooth)
         objects.append(_place(collection, body, armature, model, garment, piece, points, look))
         covered |= depth > _TUCK

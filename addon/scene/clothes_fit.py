@@ -23,7 +23,9 @@ def fitted(
     points = piece.mix(np.asarray(rest.vertices, np.float64))
     edges = edges_of(piece.polygons)
     border = _border(piece.polygons, len(points))
-    room = piece.mix(ease) * np.clip(0.22 + piece.depth / 0.08, 0.22, 1.0)
+    # Collars lie close; sleeves end wide enough for a bent elbow.
+    tight = np.where(trunk[piece.first], 0.22, 1.0)
+    room = piece.mix(ease) * np.clip(tight + piece.depth / 0.08, tight, 1.0)
     points = _smoothed(points, edges, border, smooth)
     points = collider.keep_out(points, room, reach=0.08)
     if hang > 0.0:

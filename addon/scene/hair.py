@@ -39,7 +39,7 @@ def grow_hair(
     skin, masks = Skin(model, rest), skin_masks(model)
     prepare_surface(body, model)
     fine = look.hair_style in ("BOB", "TIED")
-    brows = grow_brows(skin, masks["brows"], 1500 if fine else 2000, fullness=0.75 if fine else 0.9)
+    brows = grow_brows(skin, masks["brows"], 1000 if fine else 1400, fullness=0.75 if fine else 0.9)
     objects = [_place(collection, body, "brows", brows, look)]
     if look.hair_style == "NONE":
         _remove(collection, body, "hair")
@@ -98,5 +98,5 @@ def _place(
         bpy.data.hair_curves.remove(old)
     obj.parent, obj.matrix_parent_inverse = body.parent, body.matrix_parent_inverse.copy()
     obj.matrix_basis = body.matrix_basis.copy()
-    follow_skin(obj)
+    follow_skin(obj, as_mesh=role == "brows")
     return obj

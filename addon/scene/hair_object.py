@@ -73,19 +73,24 @@ def _set(data: Any, name: str, kind: str, domain: str, field: str, values: Array
     attribute.data.foreach_set(field, np.ascontiguousarray(values, np.float32).ravel())
 
 
-def follow_skin(obj: bpy.types.Object) -> None:
-    """Add the modifier that deforms the curves with their surface, where it is missing."""
+def follow_skin(obj: bpy.types.Object, *, as_mesh: bool = False) -> None:
+    """Add the modifier that deforms the curves with their surface, where it is missing.
+
+    `as_mesh` turns each hair into a thin tube: EEVEE draws strands at least a pixel wide, which makes bars of
+    eyebrows when a whole head is in the picture.
+    """
     if MODIFIER in obj.modifiers:
         return
     modifier: Any = obj.modifiers.new(MODIFIER, "NODES")
-    modifier.node_group = _follow_group()
+    modifier.node_group = _follow_group(as_mesh)
 
 
-def _follow_group() -> bpy.types.NodeTree:
-    existing = bpy.data.node_groups.get(GROUP)
+def _follow_group(as_mesh: bool) -> bpy.types.NodeTree:
+    name = f"{GROUP} (Mesh)" if as_mesh else GROUP
+    existing = bpy.data.node_groups.get(name)
     if existing is not None:
         return existing
-    tree: Any = bpy.data.node_groups.new(GROUP, "GeometryNodeTree")
+    tree: Any = bpy.data.node_groups.new(name, "GeometryNodeTree")
     tree.is_modifier = True
     for direction in ("INPUT", "OUTPUT"):
         tree.interface.new_socket("Geometry", in_out=direction, socket_type="NodeSocketGeometry")
@@ -94,7 +99,23 @@ def _follow_group() -> bpy.types.NodeTree:
         for kind in ("NodeGroupInput", "GeometryNodeDeformCurvesOnSurface", "NodeGroupOutput")
     )
     tree.links.new(start.outputs[0], deform.inputs[0])
-    tree.links.new(deform.outputs[0], end.inputs[0])
+    tree.links.new(_tubes(tree, deform.outputs[0]) if as_mesh else deform.outputs[0], end.inputs[0])
     for i, node in enumerate((start, deform, end)):
-        node.location = (220.0 * i, 0.0)
+        node.location = (260.0 * i, 0.0)
+    end.location.x = 900.0 if as_mesh else end.location.x
     return tree
+
+
+def _tubes(tree: Any, curves: bpy.types.NodeSocket) -> bpy.types.NodeSocket:
+    """Three-sided tubes of the curves' own radius."""
+    profile, radius, mesh = (
+        tree.nodes.new(kind)
+        for kind in ("GeometryNodeCurvePrimitiveCircle", "GeometryNodeInputRadius", "GeometryNodeCurveToMesh")
+    )
+    profile.inputs["Resolution"].default_value, profile.inputs["Radius"].default_value = 3, 1.0
+    tree.links.new(curves, mesh.inputs["Curve"])
+    tree.links.new(profile.outputs[0], mesh.inputs["Profile Curve"])
+    tree.links.new(radius.outputs[0], mesh.inputs["Scale"])
+    for node, place in ((profile, (400.0, -160.0)), (radius, (400.0, -320.0)), (mesh, (640.0, 0.0))):
+        node.location = place
+    return mesh.outputs[0]

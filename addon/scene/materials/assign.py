@@ -122,7 +122,7 @@ def _builders(look: Look) -> dict[str, Callable[[bpy.types.Material], None]]:
         "Gums": lambda material: build_mouth_part(material, "Gums"),
         "Tongue": lambda material: build_mouth_part(material, "Tongue"),
         "Hair": lambda material: build_hair(material, look),
-        "Brows": lambda material: build_hair(material, look, darker=0.16),
+        "Brows": lambda material: build_hair(material, look, brows=True),
         "Top": lambda material: build_fabric(material, look.top_colour),
         "Bottom": lambda material: build_fabric(material, look.bottom_colour, denim=True),
         "Shoes": lambda material: build_fabric(material, (0.012, 0.012, 0.013)),

@@ -17,7 +17,7 @@ INPUTS = (
     ("Fading", "Float", 0.2, "Uneven colour from wear", 0.0, 1.0),
     ("Relief", "Float", 0.5, "Strength of the weave", 0.0, 1.0),
     ("Wrinkles", "Float", 0.5, "Soft wrinkles", 0.0, 1.0),
-    ("Seam", "Float", 0.018, "Distance of the seam from neck and hems in metres", 0.0, 0.1),
+    ("Seam", "Float", 0.014, "Distance of the seam from neck and hems in metres", 0.0, 0.1),
 )
 
 
@@ -29,12 +29,12 @@ def fabric_group() -> bpy.types.NodeTree:
     outputs = (("Colour", "Color"), ("Normal", "Vector"), ("Traced Normal", "Vector"))
     tree, g, control, end = new_group(GROUP, INPUTS, outputs)
     place, border = g.attribute(REST), g.attribute(BORDER, "Fac")
-    seam = g.smooth(g.math("ABSOLUTE", g.sub(border, control["Seam"])), 0.0022, 0.0004)
+    seam = g.smooth(g.math("ABSOLUTE", g.sub(border, control["Seam"])), 0.0018, 0.0004)
     yarn, worn = g.noise(place, 900.0, 2.0), g.smooth(g.noise(place, 9.0, 3.0, 0.6), 0.35, 0.8)
     colour = g.mix(
         g.mul(worn, control["Fading"]), control["Colour"], g.mix(0.25, control["Colour"], (0.5, 0.5, 0.5))
     )
-    tone = g.mul(g.add(0.75, g.mul(yarn, 0.35)), g.sub(1.0, g.mul(seam, 0.45)))
+    tone = g.mul(g.add(0.75, g.mul(yarn, 0.35)), g.sub(1.0, g.mul(seam, 0.3)))
     g.put(end.inputs["Colour"], g.mix(1.0, colour, tone, "MULTIPLY"))
     folds = g.noise(g.vector("MULTIPLY", place, (1.0, 0.4, 1.0)), 15.0, 2.0, 0.5)
     strength = g.mul(g.mul(control["Wrinkles"], 0.9), g.smooth(border, 0.005, 0.06))

@@ -72,14 +72,14 @@ def hair_colour(melanin: float, redness: float) -> tuple[float, float, float]:
     return (blend[0] * red[0], blend[1] * red[1], blend[2] * red[2])
 
 
-def build_hair(material: bpy.types.Material, look: Look, darker: float = 0.0) -> None:
-    """Fill a new hair material for one person; `darker` adds melanin, for eyebrows."""
+def build_hair(material: bpy.types.Material, look: Look, *, brows: bool = False) -> None:
+    """Fill a new hair material for one person. Eyebrows are darker, and being tubes take no strand shader."""
     g = Graph(material.node_tree)
     group = g.node("ShaderNodeGroup", label=GROUP, node_tree=hair_group())
-    group.inputs["Melanin"].default_value = min(look.hair_melanin + darker, 1.0)
+    group.inputs["Melanin"].default_value = min(look.hair_melanin + 0.1 * brows, 1.0)
     group.inputs["Melanin Redness"].default_value = look.hair_redness
     material.diffuse_color = (*hair_colour(look.hair_melanin, look.hair_redness), 1.0)
-    shader_pair(g, _strand(g, group), _traced_strand(g, group))
+    shader_pair(g, _strand(g, group), _strand(g, group) if brows else _traced_strand(g, group))
     g.arrange()
 
 

@@ -76,7 +76,7 @@ def skin_group() -> bpy.types.NodeTree:
     g.put(end.inputs["Normal"], _light_relief(g, control, place, inside))
     g.put(end.inputs["Traced Normal"], _relief(g, control, place, lips, inside))
     g.put(end.inputs["Subsurface"], g.mixf(inside, 1.0, 0.35))
-    g.put(end.inputs["Wet"], g.mul(lips, g.sub(0.12, g.mul(inside, 0.12))))
+    g.put(end.inputs["Wet"], g.mul(lips, g.sub(0.06, g.mul(inside, 0.06))))
     # Lamps do not reach into a mouth, though a shadow map that misses a gap would let them glint there.
     g.put(end.inputs["Specular"], g.mul(0.5, g.smooth(mouth, 0.45, 0.1)))
     g.arrange()
