@@ -195,17 +195,19 @@ def look() -> robot.Wait:
 
 
 def settle(view: bpy.types.Area, name: str) -> robot.Wait:
-    """Pictures until nothing changes: the viewport shows how many shaders are still being compiled."""
+    """Pictures until the person is there and nothing changes: shaders are compiled while the view is
+    empty.
+    """
     seen, limit = "", time.monotonic() + 200
     while time.monotonic() < limit:
         view.tag_redraw()
         yield 6.0
         robot.picture(str(OUT / f"{name}.png"))
         now = robot.pixels(str(OUT / f"{name}.png"))
-        if now == seen:
+        if now == seen and robot.contrast(str(OUT / f"{name}.png")) > 0.03:
             break
         seen = now
-    check("the materials are drawn", now == seen)
+    check("the materials are drawn", robot.contrast(str(OUT / f"{name}.png")) > 0.03)
 
 
 def panels() -> robot.Wait:

@@ -33,6 +33,23 @@ def pixels(path: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
+def contrast(path: str) -> float:
+    """Standard deviation (0..1) of the middle of a picture: near 0 while a viewport shows nothing yet."""
+    command = [
+        "convert",
+        path,
+        "-gravity",
+        "center",
+        "-crop",
+        "400x400-150+0",
+        "+repage",
+        "-colorspace",
+        "Gray",
+    ]
+    command += ["-format", "%[fx:standard_deviation]", "info:"]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)
+
+
 def crop(source: str, target: str, region: bpy.types.Region) -> None:
     """Cut a region of the window out of a picture of the screen."""
     x, y = on_screen(region, 0, 0)
