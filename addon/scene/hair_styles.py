@@ -111,7 +111,7 @@ def _margins(style: str, places: Array) -> Array:
     if style == "SHORT":
         return 0.022 + 0.125 * _top(places)
     rng = np.random.default_rng(12)
-    layer = 0.05 + 0.13 * smoothstep(places[:, 1], -0.6, 1.7) + 0.05 * rng.random(len(places))
+    layer = 0.04 + 0.085 * smoothstep(places[:, 1], -0.6, 1.7) + 0.05 * rng.random(len(places))
     return layer * (0.55 if style == "TIED" else 1.0)
 
 
@@ -168,7 +168,7 @@ def _pull(style: str, roots: Roots, place: Array, along: float) -> Array:
     if style == "TIED":
         return 0.9 * _unit(_KNOT - place)
     inward = np.stack([-np.sign(place[:, 0]), np.zeros(len(place)), np.zeros(len(place))], axis=1)
-    hug = 0.10 + 0.25 * smoothstep(np.full(len(place), along), 0.7, 1.0)
+    hug = 0.16 + 0.25 * smoothstep(np.full(len(place), along), 0.7, 1.0)
     curl = (hug * smoothstep(place[:, 1], 0.4, -0.6))[:, None] * inward
     side = _side(roots.places)
     away = np.stack([0.12 * side, np.zeros(len(side)), np.full(len(side), -0.18)], axis=1) * (1.0 - along)

@@ -104,7 +104,7 @@ def _traced_strand(g: Graph, group: bpy.types.Node):
         Color=lifted,
         Roughness=0.32,
         Radial_Roughness=0.4,
-        Coat=0.05,
+        Coat=0.0,
         IOR=1.55,
         Random_Roughness=0.15,
         Random=group.outputs["Random"],

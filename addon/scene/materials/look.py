@@ -68,7 +68,7 @@ class Look:
             eye_colour=eyes,
             hair_melanin=hair,
             hair_redness=0.35 * (1.0 - grey),
-            hair_style="BOB" if female else "SHORT",
+            hair_style=_haircut(identity, female),
             stubble=0.0 if female or age < 0.55 else 0.35,
             top="SCOOP" if female else "TEE",
             top_colour=(0.13, 0.035, 0.04) if female else (0.045, 0.085, 0.13),
@@ -89,6 +89,14 @@ def is_female(avatar: Any) -> bool:
     if isinstance(recorded, int | float):
         return recorded >= 0.5
     return float((getattr(avatar, "identity", None) or {}).get("gender", 0.0)) > 0.5
+
+
+def _haircut(identity: Mapping[str, float], female: bool) -> str:
+    """The cut whose fall suits the hair: straight cuts for straight hair, tied or cropped for tight curls."""
+    curly = _shares(identity)["african"] > 0.6
+    if female:
+        return "TIED" if curly else "BOB"
+    return "BUZZ" if curly else "SHORT"
 
 
 def _shares(identity: Mapping[str, float]) -> dict[str, float]:

@@ -75,7 +75,8 @@ def skin_group() -> bpy.types.NodeTree:
     g.put(end.inputs["Roughness"], _roughness(g, control, place, lips, oily, nails, inside))
     g.put(end.inputs["Normal"], _light_relief(g, control, place, inside))
     g.put(end.inputs["Traced Normal"], _relief(g, control, place, lips, inside))
-    g.put(end.inputs["Subsurface"], g.mixf(inside, 1.0, 0.35))
+    # Pigment takes up light before it can spread.
+    g.put(end.inputs["Subsurface"], g.mixf(inside, g.remap(control["Melanin"], 0.3, 1.0, 1.0, 0.35), 0.35))
     g.put(end.inputs["Wet"], g.mul(lips, g.sub(0.06, g.mul(inside, 0.06))))
     # Lamps do not reach into a mouth, though a shadow map that misses a gap would let them glint there.
     g.put(end.inputs["Specular"], g.mul(0.5, g.smooth(mouth, 0.45, 0.1)))
@@ -120,7 +121,7 @@ def _lip_colour(g: Graph, control: dict, place, colour, lips):
     own = g.mix(
         control["Melanin"],
         control["Lip Colour"],
-        g.mix(1.0, control["Lip Colour"], (0.38, 0.34, 0.36), "MULTIPLY"),
+        g.mix(1.0, control["Lip Colour"], (0.22, 0.2, 0.22), "MULTIPLY"),
     )
     streaks = g.noise(g.vector("MULTIPLY", place, (1.0, 0.25, 0.25)), 700.0, 2.0)
     own = g.mix(g.mul(g.sub(streaks, 0.4), 0.35), own, g.mix(1.0, own, (0.75, 0.62, 0.62), "MULTIPLY"))
