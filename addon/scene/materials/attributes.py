@@ -37,7 +37,7 @@ def write_surface_attributes(mesh: bpy.types.Mesh, model: Any) -> None:
     write_attribute(
         mesh, MASKS_A, "FLOAT_COLOR", _stack(masks["lips"], masks["flush"], depth, masks["nails"])[rows]
     )
-    hairy = np.maximum(masks["scalp"], 0.5 * masks["brows"])
+    hairy = np.maximum(masks["scalp"], 0.55 * masks["brows"])
     second = _stack(hairy, masks["beard"], masks["eyelids"], masks["oily"])
     write_attribute(mesh, MASKS_B, "FLOAT_COLOR", second[rows])
 

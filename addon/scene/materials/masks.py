@@ -140,7 +140,7 @@ def _face_masks(points: Array, frame: FaceFrame, table: dict[str, Array]) -> dic
 def _mouth_depth(points: Array, frame: FaceFrame, inside: Array) -> Array:
     """0 outside, 0.3 just behind the lips .. 1 in the throat."""
     depth = smoothstep(points[:, 2], frame.mouth[2] - 0.1, frame.mouth[2] - 1.2)
-    return smoothstep(inside, 0.2, 0.8) * (0.3 + 0.7 * depth)
+    return smoothstep(inside, 0.02, 0.5) * (0.3 + 0.7 * depth)
 
 
 def _brows(points: Array) -> Array:

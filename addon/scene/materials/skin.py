@@ -79,7 +79,7 @@ def skin_group() -> bpy.types.NodeTree:
     g.put(end.inputs["Subsurface"], g.mixf(inside, g.remap(control["Melanin"], 0.3, 1.0, 1.0, 0.35), 0.35))
     g.put(end.inputs["Wet"], g.mul(lips, g.sub(0.06, g.mul(inside, 0.06))))
     # Lamps do not reach into a mouth, though a shadow map that misses a gap would let them glint there.
-    g.put(end.inputs["Specular"], g.mul(0.5, g.smooth(mouth, 0.45, 0.1)))
+    g.put(end.inputs["Specular"], g.mul(0.5, g.smooth(mouth, 0.15, 0.0)))
     g.arrange()
     return tree
 
@@ -132,7 +132,7 @@ def _hair_roots(g: Graph, control: dict, place, colour, scalp, beard):
     """Under the haircut the scalp takes the hair's colour, so no parting shows bare; the beard adds its
     shadow and dots.
     """
-    edge = g.smooth(g.add(scalp, g.mul(g.sub(g.noise(place, 300.0, 2.0), 0.5), 0.9)), 0.25, 0.8)
+    edge = g.smooth(g.add(scalp, g.mul(g.sub(g.noise(place, 300.0, 2.0), 0.5), 0.6)), 0.15, 0.8)
     colour = g.mix(g.mul(edge, control["Scalp"]), colour, control["Hair Colour"])
     dots = g.smooth(g.voronoi(place, 1150.0), 0.42, 0.16)
     patchy = g.smooth(g.noise(place, 90.0, 3.0), 0.25, 0.7)
