@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -52,6 +52,8 @@ class JobEvent:
     """Short name of the stage."""
     text: str
     """A phrase for the user."""
+    preview: str = ""
+    """Path of a small picture of what is being worked on, where the worker has made one."""
 
 
 class Job:
@@ -67,8 +69,12 @@ class Job:
         python: str | os.PathLike[str] = sys.executable,
         root: str | os.PathLike[str] = ROOT,
         grace: float = GRACE,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
-        """Start `python -m core ARGUMENTS --json`; WorkerError when the interpreter cannot be started."""
+        """Start `python -m core ARGUMENTS --json`; WorkerError when the interpreter cannot be started.
+
+        `environ`: environment variables over our own.
+        """
         self.arguments = [os.fspath(argument) for argument in arguments]
         self.result: dict[str, Any] | None = None
         self.error: LikenessError | None = None
@@ -80,7 +86,7 @@ class Job:
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         options = ["-E", "-s", "-u", "-X", "utf8", "-m", "core"]
         command = [os.fspath(python), *options, *self.arguments, "--json", "--watch-stdin"]
-        self._child = _start(command, Path(root))
+        self._child = _start(command, Path(root), environ or {})
         self._readers = [
             threading.Thread(target=self._read_stdout, args=(self._child.stdout,), daemon=True),
             threading.Thread(target=self._read_stderr, args=(self._child.stderr,), daemon=True),
@@ -221,7 +227,7 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.upper().startswith(dropped)}
 
 
-def _start(command: list[str], root: Path) -> subprocess.Popen[bytes]:
+def _start(command: list[str], root: Path, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """The child in a process group of its own: a Ctrl+C in Blender's terminal is ours to pass on."""
     if not (root / "core" / "__main__.py").is_file():
         raise WorkerError(f"The worker's code is missing in {root}.", "Install the extension again.")
@@ -232,7 +238,7 @@ def _start(command: list[str], root: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             command,
             cwd=root,
-            env=clean_environment(),
+            env=clean_environment() | dict(environ),
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
@@ -273,7 +279,8 @@ def _message(line: bytes) -> dict[str, Any] | None:
 def _event(message: dict[str, Any]) -> JobEvent:
     value = message.get("progress")
     fraction = float(value) if isinstance(value, int | float) else 0.0
-    return JobEvent(min(max(fraction, 0.0), 1.0), str(message.get("stage", "")), str(message.get("text", "")))
+    stage, text, preview = (str(message.get(key, "")) for key in ("stage", "text", "preview"))
+    return JobEvent(min(max(fraction, 0.0), 1.0), stage, text, preview)
 
 
 def _error(message: dict[str, Any]) -> LikenessError:

@@ -15,6 +15,13 @@ def silent(_fraction: float, _stage: str, _text: str) -> None:
     """Watch nothing."""
 
 
+class Previews:
+    """Where work shows pictures of itself; nobody looks unless somebody set `show`."""
+
+    show: Callable[[str], None] | None = None
+    """Takes the path of a small picture, which may be written anew."""
+
+
 def subrange(progress: Progress, start: float, end: float) -> Progress:
     """A progress whose 0..1 is `start`..`end` of `progress`."""
 

@@ -197,11 +197,30 @@ def make(environment: Environment, progress: Progress) -> None:
 
 
 def install(environment: Environment, requirements: Sequence[Path], progress: Progress) -> None:
-    """Install requirement files with pip, wheels only, so that a missing one is named instead of compiled."""
+    """Install requirement files with pip, wheels only, so that a missing one is named instead of compiled.
+
+    A file with the line `# pip: --no-deps` is complete: it is installed first and just as it is.
+    """
+    complete = [path for path in requirements if is_complete(path)]
+    others = [path for path in requirements if path not in complete]
+    for files, options in ((complete, ["--no-deps"]), (others, [])):
+        if files:
+            pip_install(environment, files, options, progress)
+
+
+def is_complete(path: Path) -> bool:
+    """Whether a requirement file names all that its packages need."""
+    return "# pip: --no-deps" in path.read_text(encoding="utf-8").splitlines()
+
+
+def pip_install(
+    environment: Environment, requirements: Sequence[Path], options: Sequence[str], progress: Progress
+) -> None:
+    """Run pip once. Raises WorkerError with what it said."""
     lines = [line for path in requirements for line in path.read_text(encoding="utf-8").splitlines()]
     count = max(1, sum(1 for line in lines if re.match(r"[\w.-]+==", line)))
     command = [str(environment.python), "-I", "-m", "pip", "install", "--only-binary=:all:", "--no-input"]
-    command += [part for path in requirements for part in ("-r", str(path))]
+    command += [*options, *(part for path in requirements for part in ("-r", str(path)))]
     env = clean_environ(PIP_PROGRESS_BAR="off")
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env

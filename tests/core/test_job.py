@@ -149,6 +149,15 @@ def test_what_libraries_print_goes_to_the_log(tmp_path, take):
     assert "a write" in done.stderr
 
 
+def test_a_report_may_name_a_preview_and_variables_reach_the_worker(worker):
+    told = "say(progress=0.5, stage='track', text=os.environ['MODELS'], preview='/tmp/face.png')"
+    job = worker(f"{told}\nsay(result={{}})", environ={"MODELS": "here"})
+    (event,) = finished(job)
+    assert (event.preview, event.text) == ("/tmp/face.png", "here")
+    (plain,) = finished(worker("say(progress=0.5, stage='track', text='')\nsay(result={})"))
+    assert plain.preview == ""
+
+
 def test_exit_statuses(tmp_path, take):
     missing = command("inspect", tmp_path / "nothing.zip", "--json")
     assert missing.returncode == 1
