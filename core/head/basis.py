@@ -36,6 +36,10 @@ class Basis(Protocol):
         """Rows ((n,) int) that shape `index` moves, and by how much ((n, 3) float32)."""
         ...
 
+    def at(self, rows: Array) -> Array:
+        """All shapes at a few rows ((n,) int) only, (K, n, 3) float32: what a fit to landmarks needs."""
+        ...
+
 
 @dataclass(frozen=True)
 class SparseBasis:
@@ -63,6 +67,16 @@ class SparseBasis:
         """What one shape moves; see `Basis.delta`."""
         part = slice(self.offsets[index], self.offsets[index + 1])
         return self.rows[part], self.deltas[part]
+
+    def at(self, rows: Array) -> Array:
+        """All shapes at a few rows; see `Basis.at`."""
+        wanted, back = np.unique(rows, return_inverse=True)
+        place = np.searchsorted(wanted, self.rows)
+        hit = np.isin(self.rows, wanted)
+        shape_of_entry = np.repeat(np.arange(self.count), np.diff(self.offsets))
+        found = np.zeros((self.count, len(wanted), 3), np.float32)
+        found[shape_of_entry[hit], place[hit]] = self.deltas[hit]
+        return found[:, back]
 
     def to_dense(self) -> DenseBasis:
         """The same shapes over the union of the rows they move."""
@@ -111,6 +125,14 @@ class DenseBasis:
         """What one shape moves; see `Basis.delta`."""
         return self.rows, self.matrix[index]
 
+    def at(self, rows: Array) -> Array:
+        """All shapes at a few rows; see `Basis.at`."""
+        order = np.argsort(self.rows)
+        place = np.minimum(np.searchsorted(self.rows, rows, sorter=order), len(order) - 1)
+        column = order[place]
+        hit = self.rows[column] == rows
+        return self.matrix[:, column] * hit[None, :, None].astype(np.float32)
+
 
 @dataclass(frozen=True)
 class MirrorBasis:
@@ -144,6 +166,13 @@ class MirrorBasis:
         rows = np.flatnonzero(np.any(vertices != 0, axis=1))
         return rows, vertices[rows]
 
+    def at(self, rows: Array) -> Array:
+        """All shapes at a few rows; see `Basis.at`."""
+        paired = self.partners != self.half.rows
+        other = DenseBasis(self.partners[paired], self.half.matrix[:, paired])
+        mirrored = other.at(rows) * np.array([-1, 1, 1], np.float32)
+        return self.half.at(rows) + mirrored + self.remainder.at(rows)
+
 
 @dataclass(frozen=True)
 class StackedBasis:
@@ -170,3 +199,7 @@ class StackedBasis:
                 return part.delta(index)
             index -= part.count
         raise IndexError(f"shape {index} is past the last of {self.count}")
+
+    def at(self, rows: Array) -> Array:
+        """All shapes at a few rows; see `Basis.at`."""
+        return np.concatenate([part.at(rows) for part in self.parts])

@@ -168,10 +168,12 @@ class HeadModel:
         """Source rows ((B, 3)) out of all rows ((V, 3)): the inverse of what `rest` lays out."""
         return np.concatenate([vertices[: self.visible_count], vertices[self.mesh_vertex_count :]])
 
-    def rest(self, coefficients: Array, *, fit_eyes: bool = True) -> Rest:
+    def rest(self, coefficients: Array, *, detail: Array | None = None, fit_eyes: bool = True) -> Rest:
         """The person of identity `coefficients` ((K,)). Walks the whole mesh: some milliseconds.
 
-        `fit_eyes=False` leaves the eye joints where the source model has them.
+        `detail`: (B, 3) metres that are added to the source rows, for a surface beyond the identity basis;
+        eyes,
+        teeth and joints follow it. `fit_eyes=False` leaves the eye joints where the source model has them.
         """
         if len(coefficients) != self.identity.count:
             raise ModelError(
@@ -180,6 +182,8 @@ class HeadModel:
         source = self.template.copy()
         self.identity.add_to(source, coefficients)
         source -= self._origin(source)
+        if detail is not None:
+            source += detail.astype(np.float32)
         vertices = np.empty((self.row_count, 3), np.float32)
         vertices[: self.visible_count] = source[: self.visible_count]
         vertices[self.visible_count : self.mesh_vertex_count] = self.derived.evaluate(source)

@@ -10,7 +10,7 @@ coefficient is the product of how much of each the person is. The rule is that o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -64,6 +64,10 @@ class IdentityParameters(Protocol):
         """(K,) float32 coefficients; a name that is not there raises ModelError."""
         ...
 
+    def jacobian(self, values: Mapping[str, float], names: Sequence[str]) -> Array:
+        """(K, len(names)) float64: how the coefficients change with each named parameter, at `values`."""
+        ...
+
 
 @dataclass(frozen=True)
 class LinearParameters:
@@ -87,6 +91,11 @@ class LinearParameters:
         """(K,) float32 coefficients; a name that is not there raises ModelError."""
         values = checked(values, self.names)
         return np.array([values.get(name, 0.0) for name in self.names], np.float32)
+
+    def jacobian(self, values: Mapping[str, float], names: Sequence[str]) -> Array:
+        """(K, len(names)) float64: one coefficient per parameter, so columns of the identity."""
+        columns = [self.names.index(name) for name in checked(dict.fromkeys(names, 0.0), self.names)]
+        return np.eye(len(self.names))[:, columns]
 
 
 @dataclass(frozen=True)
@@ -132,6 +141,30 @@ class PhenotypeParameters:
                 local[2 * index] = max(value, 0.0)
                 local[2 * index + 1] = max(-value, 0.0)
         return np.concatenate([(macro @ self.combination).astype(np.float32), local])
+
+    def jacobian(self, values: Mapping[str, float], names: Sequence[str]) -> Array:
+        """(K, len(names)) float64, by differences across a small step: phenotypes are products of
+        interpolations with kinks, local changes have another shape on each side of 0.
+        """
+        values = checked(values, self.names)
+        columns = np.zeros((self.combination.shape[1] + 2 * len(self.local_names), len(names)))
+        for column, name in enumerate(names):
+            if name in self._local_index:
+                at = self.combination.shape[1] + 2 * self._local_index[name]
+                value = values.get(name, 0.0)
+                columns[at, column] = 0.5 + 0.5 * np.sign(value)
+                columns[at + 1, column] = -0.5 + 0.5 * np.sign(value)
+            else:
+                columns[: self.combination.shape[1], column] = self._phenotype_slope(values, name)
+        return columns
+
+    def _phenotype_slope(self, values: dict[str, float], name: str, step: float = 1e-3) -> Array:
+        """(R,) change of the stored shapes' coefficients with one phenotype, within its range 0..1."""
+        value = values.get(name, DEFAULTS[name])
+        low, high = max(value - step, 0.0), min(value + step, 1.0)
+        ends = [variation_weights({**values, name: end}) for end in (low, high)]
+        macro = [np.prod(np.where(self.mask, weights, 1.0), axis=1) for weights in ends]
+        return (macro[1] - macro[0]) @ self.combination.astype(np.float64) / (high - low)
 
 
 def variation_weights(values: Mapping[str, float]) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -194,24 +195,39 @@ def _spread(
     return DenseBasis(rows, np.ascontiguousarray(laid_out[:, rows]))
 
 
-def write_npz(target: Path, header: dict, arrays: dict[str, Array]) -> None:
-    """A reproducible .npz (fixed time stamps, best deflate), written beside the target and renamed."""
+def write_npz(target: Path, header: dict, arrays: dict[str, Array], *, level: int = 9) -> None:
+    """A reproducible .npz (fixed time stamps), written beside the target and renamed.
+
+    `level`: of deflate; 9 is the smallest, for what ships, 1 four times as fast, for what only one person
+    keeps.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.with_suffix(".partial")
-    with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, array in sorted({"header": np.array(json.dumps(header, sort_keys=True)), **arrays}.items()):
-            buffer = io.BytesIO()
-            np.save(buffer, np.asarray(array, order="C"), allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-            archive.writestr(info, buffer.getvalue(), zipfile.ZIP_DEFLATED, 9)
-    scratch.replace(target)
+    scratch = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
+            _write_arrays(archive, {"header": np.array(json.dumps(header, sort_keys=True)), **arrays}, level)
+        scratch.replace(target)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
 
 
-def save_linear(target: Path, model: HeadModel, identity: Array, expression: Array) -> None:
+def _write_arrays(archive: zipfile.ZipFile, arrays: Arrays, level: int) -> None:
+    for name, array in sorted(arrays.items()):
+        buffer = io.BytesIO()
+        np.save(buffer, np.asarray(array, order="C"), allow_pickle=False)
+        info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+        archive.writestr(info, buffer.getvalue(), zipfile.ZIP_DEFLATED, level)
+
+
+def save_linear(
+    target: Path, model: HeadModel, identity: Array, expression: Array, extra: Arrays | None = None
+) -> None:
     """Write a model whose identity is one coefficient per shape (FLAME, ICT).
 
     `identity`: (K, B, 3) float32 and `expression`: (E, B, 3) float32 metres, over the source rows.
-    Everything else is taken from `model`, which must have no derived rows.
+    Everything else is taken from `model`, which must have no derived rows. `extra`: arrays that the model's
+    own package reads back from the same file; `load_file` passes them over.
     """
     header = {
         "schema": SCHEMA,
@@ -250,4 +266,4 @@ def save_linear(target: Path, model: HeadModel, identity: Array, expression: Arr
     }
     arrays["identity"] = np.asarray(identity, np.float32)
     arrays["expression.dense"] = np.asarray(expression, np.float32)
-    write_npz(target, header, arrays)
+    write_npz(target, header, {**arrays, **(extra or {})}, level=1)
