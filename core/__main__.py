@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from .commands import add_verbs
 from .errors import Cancelled, LikenessError, WorkerError
+from .progress import Previews
 
 EXIT_ERROR, EXIT_DEFECT, EXIT_CANCELLED = 1, 70, 130
 _MIN_INTERVAL = 0.05
@@ -35,7 +36,9 @@ class Reporter:
         """Take stdout for the protocol; what else is printed, also by C libraries, goes to stderr then."""
         self._json: IO[str] | None = None
         self._last_stage, self._last_time = "", 0.0
+        self._last_said: dict[str, Any] = {"progress": 0.0, "stage": "", "text": ""}
         if as_json:
+            Previews.show = self.preview
             sys.stdout.flush()
             self._json = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace", newline="\n")
             os.dup2(2, 1)
@@ -46,10 +49,16 @@ class Reporter:
         if stage == self._last_stage and now - self._last_time < _MIN_INTERVAL and fraction < 1.0:
             return
         self._last_stage, self._last_time = stage, now
+        self._last_said = {"progress": round(fraction, 4), "stage": stage, "text": text}
         if self._json is not None:
-            self._send({"progress": round(fraction, 4), "stage": stage, "text": text})
+            self._send(self._last_said)
         else:
             print(f"{fraction:4.0%} {stage}: {text}", file=sys.stderr)
+
+    def preview(self, path: str) -> None:
+        """Repeat the last report with a picture of the work."""
+        if self._json is not None:
+            self._send({**self._last_said, "preview": path})
 
     def result(self, value: dict[str, Any], lines: list[str]) -> None:
         """Report the result: `value` to a program, `lines` to a person."""
@@ -64,7 +73,7 @@ class Reporter:
             # The reader may be what went away.
             with contextlib.suppress(OSError):
                 self._send({"error": error.message, "hint": error.hint, "kind": type(error).__name__})
-        print(f"Error: {error}", file=sys.stderr)
+        print(error if isinstance(error, Cancelled) else f"Error: {error}", file=sys.stderr)
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self._json is not None
@@ -145,4 +154,7 @@ def _interrupt_at_end_of_stdin() -> None:
 
 
 if __name__ == "__main__":
+    # Fits solve many small systems, which several threads of BLAS slow down (a clip's fit by four, on two
+    # cores that others use too). Read when numpy is first imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(main())

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One person on disk: the folder `NAME.avatar/`.
 
-    avatar.json            schema version, head model and its sha256, gender, identity, media, provenance,
-    warnings head.npz               identity coefficients (K,) and rest vertices (V, 3) in metres, where
-    they are known performances/*.npz     `core.performance.Performance` media/                 files taken
-    out of an archive; others are referenced where they lie report.json            `core.report.Report`
+    avatar.json          schema version, head model and its sha256, gender, identity, media, provenance, ...
+    head.npz             identity coefficients (K,) and rest vertices (V, 3) in metres, where they are known
+    performances/*.npz   `core.performance.Performance`
+    tracks/*.npz         `core.track.Track` of each performance that was tracked in footage
+    media/               files taken out of an archive; others are referenced where they lie
+    report.json          `core.report.Report`
 
 Every file is written beside its target and renamed, avatar.json last: it is what makes the folder an avatar.
 """
@@ -17,7 +19,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -32,7 +34,16 @@ GENDERS = ("", "female", "male")
 """What an avatar can say of gender; empty is not specified."""
 
 _JSON, _HEAD, _PERFORMANCES, _MEDIA = "avatar.json", "head.npz", "performances", "media"
+_TRACKS = "tracks"
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
+
+class Storable(Protocol):
+    """What can be written to a file; a `core.track.Track`, which needs more than this module may know."""
+
+    def save(self, path: Path | str) -> None:
+        """Write it."""
+        ...
 
 
 @dataclass
@@ -55,6 +66,8 @@ class Avatar:
     """One of GENDERS."""
     identity: dict[str, float] = field(default_factory=dict)
     """Named identity parameters of the model that differ from its defaults."""
+    appearance: dict[str, float] = field(default_factory=dict)
+    """What the footage shows besides shape: "melanin", 0 very light .. 1 very dark skin."""
     coefficients: np.ndarray | None = None
     """(K,) float32 identity coefficients of the model."""
     vertices: np.ndarray | None = None
@@ -151,6 +164,20 @@ class Avatar:
         self.save()
         return performance.name
 
+    def track_path(self, name: str) -> Path:
+        """Where the track that a performance was solved from is kept, whether or not there is one."""
+        self.performance_path(name)
+        return self.folder / _TRACKS / self.performance_files[name]
+
+    def add_track(self, name: str, track: Storable) -> None:
+        """Keep the track of a performance that was added before, so that it can be solved again."""
+        path = self.track_path(name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            track.save(path)
+        except OSError as problem:
+            raise AvatarError(f"{path} cannot be written: {problem.strerror or problem}.") from problem
+
     def media_path(self, role: str) -> Path | None:
         """Where the medium of this role lies, whether or not it is still there; None where the avatar has
         none.
@@ -183,6 +210,7 @@ _FIELDS: dict[str, type] = {
     "model_sha256": str,
     "gender": str,
     "identity": dict,
+    "appearance": dict,
     "media": dict,
     "provenance": dict,
     "warnings": list,
@@ -224,6 +252,7 @@ def _from_json(folder: Path, value: Any) -> Avatar:
     if value["schema"] > SCHEMA_VERSION:
         message = f"{folder.name} was made by a newer version of Likeness."
         raise AvatarError(message, "Update the extension to open it.")
+    value = {"appearance": {}, **value}  # avatars of before have none
     try:
         _check_fields(value)
         fields: dict[str, Any] = {key: value[key] for key in _FIELDS} | _read_head(folder, value.get("head"))
@@ -259,9 +288,9 @@ def _check_fields(value: Mapping[str, Any]) -> None:
             raise ValueError(f"{key} must be a {kind.__name__}")
     if value["gender"] not in GENDERS:
         raise ValueError(f"gender is {value['gender']!r} and not one of {GENDERS}")
-    for key, number in value["identity"].items():
+    for key, number in (*value["identity"].items(), *value["appearance"].items()):
         if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-            raise ValueError(f"identity parameter {key!r} is {number!r} and not a finite number")
+            raise ValueError(f"the parameter {key!r} is {number!r} and not a finite number")
     for text in (*value["media"].values(), *value["performance_files"].values(), *value["warnings"]):
         if not isinstance(text, str):
             raise ValueError(f"{text!r} must be text")

@@ -10,12 +10,19 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from .errors import AvatarError
+from .files import read_json
 from .progress import Progress
 
 Outcome = tuple[dict[str, Any], list[str]]
 """What a program gets, and the lines a person gets."""
 
-_PHENOTYPES = ("age", "weight", "muscle", "height")
+_PHENOTYPES = {
+    "age": "0 baby, 0.33 child, 0.67 young adult, 1 old",
+    "weight": "0 thin, 0.5 average, 1 heavy",
+    "muscle": "0 slight, 0.5 average, 1 strong",
+    "height": "0 small, 0.5 average, 1 tall",
+}
 
 
 def add_verbs(
@@ -30,11 +37,18 @@ def add_verbs(
 
     avatar = verbs.add_parser("avatar", parents=[common], help="make an avatar of a capture")
     avatar.add_argument("capture", type=Path, metavar="CAPTURE")
-    avatar.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.avatar")
+    avatar.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="NAME.avatar",
+        help="one that is there is replaced; its performances of other captures are kept",
+    )
     avatar.add_argument("--name", default="", help="name of the person; default: that of the capture")
-    avatar.add_argument("--gender", choices=("female", "male"))
-    for phenotype in _PHENOTYPES:
-        avatar.add_argument(f"--{phenotype}", type=float, metavar="0..1")
+    avatar.add_argument("--gender", choices=("female", "male"), help="default: guessed from the face")
+    for phenotype, scale in _PHENOTYPES.items():
+        avatar.add_argument(f"--{phenotype}", type=float, metavar="0..1", help=f"{scale}; default: fitted")
     avatar.add_argument(
         "--identity",
         type=named_value,
@@ -43,7 +57,46 @@ def add_verbs(
         metavar="NAME=VALUE",
         help="an identity parameter of the head model; may be repeated",
     )
+    avatar.add_argument(
+        "--tracking",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="fit head and performance to the footage; auto: where the libraries for it are there",
+    )
+    avatar.add_argument(
+        "--models", type=Path, action="append", default=[], metavar="DIR", help="folder with a landmark model"
+    )
     avatar.set_defaults(run=run_avatar)
+
+    refit = verbs.add_parser(
+        "refit", parents=[common], help="solve a tracked performance again with a frame of it as neutral"
+    )
+    refit.add_argument("avatar", type=Path, metavar="NAME.avatar")
+    refit.add_argument("--neutral-time", type=float, required=True, metavar="SECONDS")
+    refit.add_argument(
+        "--performance", default="", metavar="NAME", help="default: the first that was tracked"
+    )
+    refit.set_defaults(run=run_refit)
+
+    from .fit.calibration.command import add_calibrate
+    from .fit.export_command import add_export_fit
+    from .fit.mapping.command import add_map
+
+    add_export_fit(verbs, common)
+    add_map(verbs, common)
+    add_calibrate(verbs, common)
+
+    from .track.command import add_track
+
+    add_track(verbs, common)
+
+    from .head.command import add_import_model
+
+    add_import_model(verbs, common)
+
+    from .fit.refit_command import add_refit_flame
+
+    add_refit_flame(verbs, common)
 
     head = verbs.add_parser("compile-head", parents=[common], help="compile the anny body into a head model")
     head.add_argument("-o", "--output", type=Path, metavar="MODEL.npz", help="default: the one that ships")
@@ -74,7 +127,14 @@ def run_avatar(options: argparse.Namespace, progress: Progress) -> Outcome:
     chosen = {key: getattr(options, key) for key in _PHENOTYPES if getattr(options, key) is not None}
     identity = {**chosen, **dict(options.identity)}
     avatar = make_avatar(
-        options.capture, options.output, progress, identity=identity, gender=options.gender, name=options.name
+        options.capture,
+        options.output,
+        progress,
+        identity=identity,
+        gender=options.gender,
+        name=options.name,
+        tracking={"on": True, "off": False}.get(options.tracking),
+        models=options.models,
     )
     value = {
         "avatar": str(avatar.folder),
@@ -84,8 +144,29 @@ def run_avatar(options: argparse.Namespace, progress: Progress) -> Outcome:
         "warnings": avatar.warnings,
     }
     lines = [f"{avatar.folder}", f"  performances: {', '.join(avatar.performances) or 'none'}"]
+    lines += _tracking_line(avatar.folder / "report.json")
     lines += [f"  {role}: {path}" for role, path in avatar.media.items()]
     return value, lines + [f"  note: {warning}" for warning in avatar.warnings]
+
+
+def _tracking_line(path: Path) -> list[str]:
+    """How well the footage was tracked and fitted, where it was."""
+    report = read_json(path, AvatarError)
+    tracking, fit = report.get("tracking"), report.get("fit")
+    if not tracking or not fit:
+        return []
+    found = f"{tracking['tracked']} of {tracking['total']} frames by {tracking['detector']}"
+    off = f"{fit['landmark_error_px']:.2f} px ({100 * fit['landmark_error_of_face']:.2f}% of the face)"
+    return [f"  tracked: {found}; landmarks are {off} off"]
+
+
+def run_refit(options: argparse.Namespace, progress: Progress) -> Outcome:
+    """Solve a performance again with another neutral face."""
+    from .refit import refit
+
+    avatar, performance = refit(options.avatar, options.neutral_time, options.performance, progress)
+    value = {"avatar": str(avatar.folder), "performance": performance.name}
+    return value, [f"{avatar.folder}: {performance.name!r} was solved again"]
 
 
 def run_compile_head(options: argparse.Namespace, progress: Progress) -> Outcome:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .arkit import ARKIT_NAMES, INDEX, canonical_name
+from .camera import Camera
 from .errors import AvatarError, SettingsError
 from .files import read_npz, write_npz
 from .live_link_csv import write_live_link_csv
@@ -45,7 +46,9 @@ class Performance:
     head_rotation: np.ndarray | None = None
     """(T, 4) float64 unit quaternions, w first, or None where the source has no head rotation."""
     head_translation: np.ndarray | None = None
-    """(T, 3) float64, metres, or None."""
+    """(T, 3) float64, metres, or None. With a camera: how far the head frame's origin is from
+    `camera.head_position`, in the view frame.
+    """
     gaze: np.ndarray | None = None
     """(T, 2, 2) float64 radians: [left eye, right eye] x [yaw, pitch] relative to the head; left and up are
     positive.
@@ -58,6 +61,8 @@ class Performance:
     """What it came from, for provenance."""
     timecode: float | None = None
     """Time of day in seconds of `time[0]`, where it is known."""
+    camera: Camera | None = None
+    """The camera that saw it, where one was fitted; with a row per frame, each frame is a photo."""
 
     def __post_init__(self) -> None:
         count = self._set("time", self.time, np.float64, (None,)).shape[0]
@@ -77,6 +82,8 @@ class Performance:
             object.__setattr__(self, "flame", {k: checked(k, v, None, None) for k, v in self.flame.items()})
         if self.timecode is not None and not math.isfinite(self.timecode):
             raise ValueError("timecode must be finite or None")
+        if self.camera is not None and len(self.camera.focal) not in (1, count):
+            raise ValueError(f"camera has {len(self.camera.focal)} rows; 1 or {count} are possible")
 
     def _set(self, name: str, value: Any, dtype: Any, shape: tuple[int | None, ...]) -> np.ndarray:
         array = checked(name, value, dtype, shape)
@@ -132,6 +139,7 @@ class Performance:
             confidence=linear(self.confidence, low, u),
             flame=self._each_flame(lambda name, array: resampled_flame(name, array, low, u)),
             timecode=self._timecode_at(float(times[0])) if len(times) else None,
+            camera=self._camera_at(np.where(u < 0.5, low, np.minimum(low + 1, self.frame_count - 1))),
             **changed,
         )
 
@@ -150,11 +158,19 @@ class Performance:
             confidence=self.confidence[keep],
             flame=self._each_flame(lambda _name, array: array[keep]),
             timecode=self._timecode_at(float(self.time[keep[0]])),
+            camera=self._camera_at(keep),
             **self._each_optional(lambda _name, array: array[keep]),
         )
 
     def _timecode_at(self, time: float) -> float | None:
         return None if self.timecode is None else (self.timecode + time - float(self.time[0])) % _DAY
+
+    def _camera_at(self, frames: np.ndarray) -> Camera | None:
+        """The camera of other frames, by their nearest rows here ((N,) int)."""
+        if self.camera is None or len(self.camera.focal) == 1:
+            return self.camera
+        camera = self.camera
+        return Camera(camera.focal[frames], camera.centre[frames], camera.size[frames], camera.head_position)
 
     def _each_optional(self, change: Callable[[str, np.ndarray], np.ndarray]) -> dict[str, np.ndarray | None]:
         """The optional arrays with `change(name, array)` applied to those that are there."""
@@ -176,7 +192,13 @@ class Performance:
 
     def save(self, path: Path | str) -> None:
         """Write the .npz (beside, then renamed). An unwritable place raises AvatarError."""
-        meta = {"schema": SCHEMA_VERSION, "name": self.name, "source": self.source, "timecode": self.timecode}
+        meta: dict[str, Any] = {
+            "schema": SCHEMA_VERSION,
+            "name": self.name,
+            "source": self.source,
+            "timecode": self.timecode,
+        }
+        meta["camera"] = None if self.camera is None else self.camera.to_dict()
         arrays = {"meta": np.array(json.dumps(meta)), "names": np.array(ARKIT_NAMES)}
         for name in _ARRAYS:
             if getattr(self, name) is not None:
@@ -221,6 +243,7 @@ def _from_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> Performance:
             source=str(meta.get("source", "")),
             timecode=None if meta.get("timecode") is None else float(meta["timecode"]),
             flame=flame or None,
+            camera=None if meta.get("camera") is None else Camera.from_dict(meta["camera"]),
             **values,
         )
     except (ValueError, TypeError, KeyError) as problem:

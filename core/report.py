@@ -30,6 +30,10 @@ class Report:
     """Frames of the recording, those with usable tracking, those that were not recorded."""
     fit: dict[str, float] | None = None
     """`landmark_error_px`, `landmark_error_of_face`, `jitter_px` where a fit was made."""
+    tracking: dict[str, Any] | None = None
+    """`total`, `tracked`, `lost` and damaged (`dropped`) frames of the footage and the `detector`, where it
+    was tracked.
+    """
     warnings: list[str] = field(default_factory=list)
     """One sentence each."""
 
@@ -44,8 +48,8 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The content of report.json."""
-        values = {"seconds": self.seconds, "frames": self.frames, "fit": self.fit, "warnings": self.warnings}
-        return {**values, "versions": versions()}
+        values = {"seconds": self.seconds, "frames": self.frames, "fit": self.fit, "tracking": self.tracking}
+        return {**values, "warnings": self.warnings, "versions": versions()}
 
     def write(self, path: Path) -> None:
         """Write report.json atomically."""

@@ -33,6 +33,8 @@ class Capture:
     """OBJ meshes of the face, the first frame's first."""
     weights_csv: Member | None = None
     """The table of recorded ARKit weights."""
+    flame_fit: Member | None = None
+    """CAP4D's `fit.npz`: FLAME parameters and cameras that a tracker found for these pictures."""
     opaque: tuple[Member, ...] = ()
     """Undocumented parts, kept byte-exact and not decoded."""
     metadata: Any = field(default_factory=lambda: MappingProxyType({}))

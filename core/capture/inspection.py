@@ -40,7 +40,7 @@ class _Inspector:
     def inspection(self) -> Inspection:
         """The whole report."""
         reading: Reading | None = None
-        for step in (self._movie, self._photos, self._meshes):
+        for step in (self._movie, self._photos, self._meshes, self._flame):
             self._guarded(step)
         reading = self._guarded(self._weights)
         self._guarded(self._quality, reading)
@@ -166,6 +166,18 @@ class _Inspector:
                 "check that both belong to one take."
             )
 
+    def _flame(self) -> None:
+        member = self.capture.flame_fit
+        if member is None:
+            return
+        from ..fit.fit_npz import read_fit
+
+        fit = read_fit(member)
+        cameras = "a camera" if len(fit.camera_order) == 1 else f"{len(fit.camera_order)} cameras"
+        facts = f"FLAME {fit.variant}, {fit.frame_count} frames before {cameras}"
+        use = "FLAME parameters and cameras of another tracker, for CAP4D"
+        self.parts.append(Part("flame", member.name, member.size, facts, use))
+
     def _opaque(self, member: Any, reading: Reading | None) -> None:
         counts = [self.movie.frames] if self.movie else []
         counts += [reading.rows] if reading else []
@@ -176,7 +188,8 @@ class _Inspector:
 
     def _others(self) -> None:
         capture = self.capture
-        used = {capture.movie, capture.weights_csv, *capture.photos, *capture.face_meshes, *capture.opaque}
+        used = {capture.movie, capture.weights_csv, capture.flame_fit}
+        used |= {*capture.photos, *capture.face_meshes, *capture.opaque}
         others = [member for member in capture.members if member not in used]
         for member in others[:_LISTED]:
             self.parts.append(

@@ -231,8 +231,11 @@ def _unreadable(member: Member, problem: BaseException) -> CaptureError:
 
 def reason(problem: BaseException) -> str:
     """The problem in a few words, for the middle of a sentence."""
-    if isinstance(problem, OSError) and problem.strerror:
-        return problem.strerror.lower()
+    words = getattr(
+        problem, "strerror", None
+    )  # av's errors have it too, with a bare number as first argument
+    if words:
+        return str(words).lower()
     return str(problem.args[0] if problem.args else type(problem).__name__).rstrip(".")
 
 

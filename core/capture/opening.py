@@ -267,11 +267,13 @@ class _Sorter:
             self.warnings.append(
                 f"{archives[0]} is an archive inside the capture and was not opened; unpack it to use it."
             )
+        fits = [m for m in self._of("zip", "archive") if m.basename.lower() == "fit.npz"]
         return Capture(
             kind=kind,
             path=self.path,
             name=capture_name(self.path),
             members=tuple(self.members),
+            flame_fit=min(fits, key=lambda m: (m.name.count("/"), m.name), default=None),
             metadata=MappingProxyType(dict(self.facts)),
             warnings=tuple(self.warnings),
             **roles,

@@ -25,7 +25,7 @@ class Part:
     """One part of a capture and what it serves for."""
 
     role: str
-    """`movie`, `photo`, `frames`, `face mesh`, `weights`, `opaque` or `other`."""
+    """`movie`, `photo`, `frames`, `face mesh`, `weights`, `flame`, `opaque` or `other`."""
     name: str
     size: int
     """Bytes."""

@@ -90,7 +90,7 @@ def test_the_manifest_is_one_with_the_tree(root: Path) -> None:
 
 
 def test_pins_are_exact_and_agree(root: Path) -> None:
-    """One version of a package per Python, over all files, apart from Blender and its numpy."""
+    """One version of a package per Python, over all files, apart from Blender, its numpy and the tracker."""
     seen: dict[str, set[str]] = {}
     for path in sorted((root / "requirements").glob("*.txt")):
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -98,7 +98,23 @@ def test_pins_are_exact_and_agree(root: Path) -> None:
                 pin = re.fullmatch(r'([\w.-]+)==([\w.+]+)(; python_version [<>]=? "[\d.]+")?', line)
                 assert pin, f"{path.name}: {line}"
                 seen.setdefault(pin[1].lower(), set()).add(pin[2])
-    assert {name for name, versions in seen.items() if len(versions) > 1} == {"bpy", "numpy"}
+    assert {name for name, versions in seen.items() if len(versions) > 1} == {*("bpy", "numpy", "mediapipe")}
+
+
+def test_complete_files_are_installed_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[list[str], list[str]]] = []
+    monkeypatch.setattr(
+        environments,
+        "pip_install",
+        lambda _where, files, options, _progress: calls.append(
+            ([file.name for file in files], list(options))
+        ),
+    )
+    for name, text in {"test.txt": "a==1\n", "demo.txt": "# why\n# pip: --no-deps\nb==1\n"}.items():
+        (tmp_path / name).write_text(text)
+    files = [tmp_path / "test.txt", tmp_path / "demo.txt"]
+    environments.install(Environment(tmp_path / "venv", ("3.11",)), files, lambda *_: None)
+    assert calls == [(["demo.txt"], ["--no-deps"]), (["test.txt"], [])]
 
 
 def test_no_file_names_a_place_of_one_machine(root: Path) -> None:

@@ -23,10 +23,13 @@ from core.files import sha256_of
 from core.head import load_model, model_path
 from core.performance import Performance
 from core.pipeline import make_avatar
+from core.track import Track
+from core.track.mediapipe_module import import_mediapipe
 
 SHARED = Path(os.environ.get("LIKENESS_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 TAKE = SHARED / "data" / "takes" / "live_link_face.csv"
 MOVIE = SHARED / "data" / "videos" / "talking.mp4"
+SAMPLE = Path(__file__).resolve().parents[2] / "core" / "data" / "sample" / "likeness_sample.zip"
 
 
 @pytest.fixture
@@ -169,17 +172,61 @@ def test_members_of_one_name_do_not_overwrite_each_other(tmp_path):
         for folder, colour in (("a", 10), ("b", 200)):
             Image.fromarray(np.full((8, 8, 3), colour, np.uint8)).save(tmp_path / f"{folder}.png")
             stream.writestr(f"{folder}/Photo.png", (tmp_path / f"{folder}.png").read_bytes())
-    avatar = make_avatar(path, tmp_path / "Ada.avatar")
+    avatar = make_avatar(path, tmp_path / "Ada.avatar", tracking=False)
     pictures = [avatar.media_path(role).read_bytes() for role in ("photo", "photo_2")]
     assert sorted(pictures) == sorted((tmp_path / f"{folder}.png").read_bytes() for folder in "ab")
 
 
 @pytest.mark.skipif(not MOVIE.is_file(), reason="the shared movie is not here")
-def test_a_movie_without_weights_is_an_honest_avatar(tmp_path):
-    avatar = make_avatar(MOVIE, tmp_path / "Ada.avatar")
+def test_an_untracked_movie_is_an_honest_avatar(tmp_path):
+    avatar = make_avatar(MOVIE, tmp_path / "Ada.avatar", tracking=False)
     assert avatar.performances == ()
     assert list(avatar.media) == ["movie"] and Path(avatar.media["movie"]).samefile(MOVIE)
     assert any("no recorded weights" in warning for warning in avatar.warnings)
+
+
+def test_footage_becomes_a_person_with_a_performance_and_its_track(tmp_path):
+    import_mediapipe()
+    avatar = make_avatar(SAMPLE, tmp_path / "Ada.avatar")
+    recorded, tracked = (avatar.load_performance(name) for name in avatar.performances)
+    assert tracked.camera is not None and tracked.head_translation is not None
+    assert abs(tracked.frame_count - recorded.frame_count) <= 1
+    report = json.loads((avatar.folder / "report.json").read_text(encoding="utf-8"))
+    assert report["tracking"]["lost"] == 0 and 0 < report["fit"]["landmark_error_of_face"] < 0.015
+    assert len(avatar.identity) > 50 and avatar.identity["gender"] == 1.0
+    assert Track.load(avatar.track_path(tracked.name)).frame_count == tracked.frame_count
+
+
+def test_another_capture_replaces_the_head_and_keeps_what_was_tracked(tmp_path, take):
+    import_mediapipe()
+    out = tmp_path / "Ada.avatar"
+    tracked = make_avatar(SAMPLE, out).performances[-1]
+    again = make_avatar(take, out)
+    assert again.track_path(tracked).is_file() and tracked in again.performances
+    assert any("made of another capture" in warning for warning in again.warnings)
+    assert not any("another capture" in warning for warning in make_avatar(take, out).warnings)
+
+
+def test_a_parameter_that_is_none_is_refused_before_any_work(tmp_path):
+    with pytest.raises(ModelError, match="nose-hump-incr"):
+        make_avatar(SAMPLE, tmp_path / "Ada.avatar", identity={"nosehump": 0.2})
+
+
+def test_a_place_that_is_no_folder_is_refused_before_any_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AvatarError, match="no folder"):
+        make_avatar(SAMPLE, tmp_path / "file" / "Ada.avatar")
+
+
+def test_a_movie_without_a_face_leaves_recorded_weights_alone(tmp_path, take, monkeypatch):
+    def nobody(*_args, **_options):
+        raise CaptureError("No face was found in it.")
+
+    monkeypatch.setattr("core.track.track_capture", nobody)
+    monkeypatch.setattr("core.footage.missing_libraries", list)
+    avatar = make_avatar(SAMPLE, tmp_path / "Ada.avatar")
+    assert len(avatar.performances) == 1
+    assert any("not fitted to the footage: No face" in warning for warning in avatar.warnings)
 
 
 def test_making_it_twice_gives_the_same_and_keeps_other_performances(tmp_path, take):
