@@ -62,12 +62,14 @@ def of_double(context: Context, root: Root) -> list[Check]:
 
 def of_capture() -> list[Check]:
     """Findings that concern importing."""
+    if SESSION.lacking:
+        return [Check("ENVIRONMENT", SESSION.lacking, "Set Up...")]
     if preferences.get().worker_python:
         return []
     return [
         Check(
             "ENVIRONMENT",
-            "No worker environment: Blender's own Python does the work",
+            "No worker environment: movies and photos cannot be tracked",
             "Set Up",
             serious=False,
         )

@@ -11,7 +11,7 @@ import bpy
 
 from ..core.avatar import Avatar
 from ..core.performance import Performance
-from . import preferences
+from . import footage_view, preferences, tracking
 from .kinds import Context, Root, Scene
 from .looks import change_look, note_look
 from .person import (
@@ -30,6 +30,7 @@ from .runtime import quietly
 from .scene import action, sound
 from .scene.build import build
 from .scene.double import Double, find_double, find_doubles
+from .scene.head_motion import has_position
 from .scene.materials import Look
 from .scene.person import rest_of
 from .scene.settings import BuildSettings
@@ -51,7 +52,8 @@ def add_double(context: Context, folder: Path, choice: BuildChoice) -> Root:
     avatar = load_avatar(folder)
     scene = context.scene
     earlier = find_double(scene, avatar.id)
-    performance = avatar.load_performance(avatar.performances[-1]) if avatar.performances else None
+    chosen = tracking.first_choice(avatar.performances)
+    performance = avatar.load_performance(chosen) if chosen else None
     facts = facts_of(avatar, performance)
     settings = _placed(
         BuildSettings(
@@ -65,7 +67,12 @@ def add_double(context: Context, folder: Path, choice: BuildChoice) -> Root:
     if earlier is not None:
         note = note_of(earlier.root)
         look = look_from(note.look, avatar)
-        settings = replace(settings, filters=filters_from(note.filters), materials=note.look.materials)
+        settings = replace(
+            settings,
+            filters=filters_from(note.filters),
+            materials=note.look.materials,
+            head_position=note.head_position,
+        )
     settings = replace(settings, look=look)
     double = build(context, avatar, performance, settings)
     with quietly():
@@ -78,6 +85,7 @@ def add_double(context: Context, folder: Path, choice: BuildChoice) -> Root:
         change_look(double, model_of(avatar), rest_of(model_of(avatar), avatar), avatar, look)
     note_of(double.root).applied = token_of(double.root)
     scene.likeness.active = double.root
+    footage_view.refresh(context, double.root)
     return double.root
 
 
@@ -97,6 +105,7 @@ def _remember(scene: Scene, double: Double, avatar: Avatar, performance: Perform
     movie = avatar.media_path("movie")
     note.movie = str(movie) if movie is not None else ""
     note.silent, note.dismissed = False, ""
+    note.tracking = "\n".join(tracking.lines(avatar))
     note.warnings.clear()
     for warning in avatar.warnings:
         note.warnings.add().name = warning
@@ -120,6 +129,9 @@ def facts_of(avatar: Avatar, loaded: Performance | None = None) -> list[dict[str
                 "rate": performance.rate,
                 "has_head": performance.head_rotation is not None,
                 "has_gaze": performance.gaze is not None,
+                "has_position": has_position(performance),
+                "has_camera": performance.camera is not None,
+                "has_flame": performance.flame is not None,
             }
         )
     return facts
@@ -150,6 +162,7 @@ def rebuild(context: Context, root: Root, keep_rate: bool = True) -> None:
         materials=note.look.materials,
         filters=filters_from(note.filters),
         decimate_error=note.filters.decimate_error if note.filters.decimate else None,
+        head_position=note.head_position,
         fps=rate_of(scene) if keep_rate else None,
     )
     double = build(context, person, performance, settings, model)
@@ -157,12 +170,15 @@ def rebuild(context: Context, root: Root, keep_rate: bool = True) -> None:
     action.use_filtered(double, note.filters.enabled)
     note.keyed_rate = rate_of(scene) if performance is not None else 0.0
     note.applied = token_of(root)
+    footage_view.refresh(context, root)
 
 
 def remove(context: Context, root: Root) -> None:
     """Take a double with all its objects, data and actions out of the file; the avatar on disk stays."""
     id = str(root.get("likeness_id", ""))
     scene = context.scene
+    if footage_view.is_shown(scene, root):
+        footage_view.hide(context)
     double = find_double(scene, id)
     if double is not None:
         sound.update_sound(scene, double, None, 0)

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,16 @@ PINS: tuple[str, ...] = (
     'numpy==2.5.5; python_version >= "3.12"',
     "av==18.1.0",
     "pillow==13.0.0",
+    "scipy==1.17.1",
+    'mediapipe==0.10.21; python_version < "3.12"',
+    'mediapipe==0.10.33; python_version >= "3.12"',
+    "opencv-python-headless==4.11.0.86",
+    "protobuf==4.25.9",
+    "attrs==26.1.0",
 )
-"""What the worker is made of, in the form that pip reads. A test holds it equal to the tree's own pins."""
+"""What the worker is made of, in the form that pip reads. A test holds it equal to the tree's own pins, where
+the reason for each is. The list is complete and is installed as it is: what mediapipe asks for besides is
+0.5 GB that face tracking never uses."""
 
 MARKER = "likeness-environment.json"
 """Written last, so that an interrupted creation is never mistaken for an environment."""
@@ -108,12 +117,13 @@ class Report:
         return f"Python {self.version} with {found}"
 
 
-def check(python: Path, timeout: float = 60.0) -> Report:
-    """Ask an interpreter for its version and packages. Starts a process (about 0.1 s).
+def check(python: Path, timeout: float = 60.0, names: Sequence[str] = ()) -> Report:
+    """Ask an interpreter for its version and packages, the pinned ones or those of these `names`. Starts a
+    process (about 0.1 s).
 
     Raises WorkerError when it does not run or answers nonsense.
     """
-    command = [str(python), "-I", "-c", PROBE, *package_names()]
+    command = [str(python), "-I", "-c", PROBE, *(names or package_names())]
     try:
         asked = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=True)
         answer = json.loads(asked.stdout.splitlines()[-1])
@@ -147,7 +157,8 @@ class Creation:
         handle, name = tempfile.mkstemp(prefix="likeness-environment-", suffix=".log")
         self._handle, self._log = handle, Path(name)
         requirements = pins_for((sys.version_info[0], sys.version_info[1]))
-        pip = [str(interpreter_of(folder)), "-I", "-m", "pip", "install", "--only-binary=:all:", "--no-input"]
+        pip = [str(interpreter_of(folder)), "-I", "-m", "pip", "install", "--no-deps"]
+        pip += ["--only-binary=:all:", "--no-input"]
         self._count = len(requirements)
         self._commands = [
             [python, "-I", "-m", "venv", "--clear", str(folder)],

@@ -27,8 +27,10 @@ from .scene import presets
 from .scene.movie import encode_movie
 from .scene.render import Rendered, picture_size, render_frames, scene_frames
 from .scene.timing import rate_of
-from .work import AvatarOrder, gender_of
+from .work import AvatarOrder, gender_of, phrase, python_for, tracking_of
 
+SPOKEN_EVERY = 2.0
+"""Seconds between two lines about the worker's progress within a stage."""
 EXIT_ERROR, EXIT_CANCELLED = 1, 130
 ENCODE_SECONDS = 6.0, 0.08
 """Set aside for the movie: at all, and for each frame."""
@@ -127,19 +129,43 @@ def _make(job: Run) -> None:
     job.write_report()
 
 
+class _Spoken:
+    """A progress that says a line for each stage, and now and then one within it."""
+
+    def __init__(self) -> None:
+        self._stage, self._next = "", 0.0
+
+    def __call__(self, fraction: float, stage: str, text: str) -> None:
+        now = time.monotonic()
+        if stage != self._stage or now >= self._next:
+            self._stage, self._next = stage, now + SPOKEN_EVERY
+            say(f"{fraction:4.0%}  {phrase(stage, text)}")
+
+
 def _make_avatar(job: Run) -> Path:
     """Let the worker make the avatar, inside the output folder so that the results belong together."""
     options = job.options
     capture = open_capture(options.capture)
     name = options.name or capture.name
-    gender = options.gender or gender_of(capture, preferences.get().gender)
-    order = AvatarOrder(options.capture, name, gender, options.age, preferences.job_python(), options.out)
-    result = run_worker(order.arguments(), python=order.python)
+    tracking = tracking_of(capture)
+    gender = options.gender or gender_of(capture, preferences.get().gender, tracking)
+    order = AvatarOrder(
+        options.capture,
+        name,
+        gender,
+        options.age,
+        python_for(tracking),
+        options.out,
+        preferences.job_environ(),
+        tracking,
+    )
+    result = run_worker(order.arguments(), _Spoken(), python=order.python, environ=order.environ)
     report = json.loads((Path(result["avatar"]) / "report.json").read_text(encoding="utf-8"))
     job.facts["capture"] = {
         "path": str(options.capture),
         "frames": report.get("frames"),
         "seconds": report.get("seconds"),
+        "fit": report.get("fit"),
     }
     for warning in result["warnings"]:
         job.warn(warning)

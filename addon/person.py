@@ -68,8 +68,9 @@ def personified(model: HeadModel, avatar: Avatar, identity: dict[str, float]) ->
     vertices = None
     if avatar.vertices is not None:
         own = before if avatar.coefficients is None else avatar.coefficients
-        detail = avatar.vertices - model.rest(np.asarray(own, np.float32)).vertices
-        vertices = (model.rest(coefficients).vertices + detail).astype(np.float32)
+        plain = model.rest(np.asarray(own, np.float32)).vertices
+        detail = model.template_rows(avatar.vertices) - model.template_rows(plain)
+        vertices = model.rest(coefficients, detail=detail).vertices
     gender = "female" if identity.get("gender", 0.5) >= 0.5 else "male"
     return replace(avatar, identity=identity, gender=gender, coefficients=coefficients, vertices=vertices)
 

@@ -11,10 +11,12 @@ from ..core.arkit import ARKIT_NAMES
 from ..core.avatar import Avatar
 from ..core.errors import SettingsError
 from ..core.performance import Performance
-from .doubles import facts_of, list_performances
+from . import footage_view, tracking
+from .doubles import facts_of, list_performances, rebuild
 from .kinds import Context, Root
-from .person import filters_from, identity_from, model_of, personified
+from .person import fill_identity, filters_from, identity_from, model_of, personified
 from .roots import avatar_of, double_of
+from .runtime import quietly
 from .scene import action, sound
 from .scene.build import apply_performance
 from .scene.settings import BuildSettings
@@ -37,13 +39,29 @@ def play(context: Context, root: Root, name: str = "", fps: float | None = None)
         fps = rate_of(scene)
     person = personified(model_of(avatar), avatar, identity_from(note.identity))
     error = note.filters.decimate_error if note.filters.decimate else None
-    settings = BuildSettings(fps=fps, filters=filters_from(note.filters), decimate_error=error)
+    settings = BuildSettings(
+        fps=fps,
+        filters=filters_from(note.filters),
+        decimate_error=error,
+        head_position=note.head_position,
+    )
     double = double_of(scene, root)
     apply_performance(scene, double, person, performance, settings)
     action.use_filtered(double, note.filters.enabled)
     note.performance, note.keyed_rate = chosen, rate_of(scene)
     if chosen not in note.performances:
         list_performances(note, facts_of(avatar, performance))
+    footage_view.refresh(context, root)
+
+
+def renew(context: Context, root: Root, name: str) -> None:
+    """Build a double again whose head and performance were fitted anew on disk."""
+    avatar, note = avatar_of(root), root.likeness
+    list_performances(note, facts_of(avatar))
+    note.tracking, note.performance = "\n".join(tracking.lines(avatar)), name
+    with quietly():
+        fill_identity(note.identity, model_of(avatar), avatar)
+    rebuild(context, root)
 
 
 def add_performance(context: Context, root: Root, performance: Performance) -> None:

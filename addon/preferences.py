@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,9 +17,28 @@ from bpy.props import EnumProperty, FloatVectorProperty, StringProperty
 from ..core.errors import WorkerError
 from . import environment
 from .kinds import Context
+from .runtime import SESSION
 
 ADDON_ID = (__package__ or "likeness.addon").rpartition(".")[0]
 """The package that Blender enabled, `bl_ext.<repository>.likeness` when installed."""
+
+
+MODELS_VARIABLE = "LIKENESS_MODELS"
+"""How the worker is told where models are."""
+BUNDLE = "face_landmarker.task"
+"""File name of the landmark model that also gives expression scores."""
+
+
+_MOST_FILES = 2000
+"""Files that are looked at in a folder of models."""
+
+
+def _environment_changed(chosen: Any, _context: Context) -> None:
+    chosen.worker_report, SESSION.lacking = "", ""
+
+
+def _models_changed(_preferences: Any, _context: Context) -> None:
+    look_again()
 
 
 class LikenessPreferences(bpy.types.AddonPreferences):
@@ -31,6 +53,7 @@ class LikenessPreferences(bpy.types.AddonPreferences):
         description="Python interpreter, or folder of a virtual environment, that heavy jobs run in; "
         "leave empty to use Blender's own Python",
         subtype="FILE_PATH",
+        update=_environment_changed,
     )
     worker_report: StringProperty(
         name="Last Check",
@@ -38,9 +61,11 @@ class LikenessPreferences(bpy.types.AddonPreferences):
         options={"HIDDEN"},
     )
     model_folder: StringProperty(
-        name="Head Models",
-        description="Folder with your own head models, such as FLAME; the built-in body needs none",
+        name="Models",
+        description="Folder with the landmark model and with head models of your own, such as FLAME; leave "
+        "empty to keep them beside the extension's other data",
         subtype="DIR_PATH",
+        update=_models_changed,
     )
     avatars_folder: StringProperty(
         name="Avatars",
@@ -113,15 +138,66 @@ def worker_python() -> Path | None:
     return environment.resolve(bpy.path.abspath(chosen)) if chosen else None
 
 
-def job_python(heavy: bool = False) -> str:
+def models_folder() -> Path:
+    """Where models of landmarks and heads lie: the chosen folder, else one of our own."""
+    chosen = get().model_folder
+    return Path(bpy.path.abspath(chosen)) if chosen else data_folder() / "models"
+
+
+@lru_cache(maxsize=8)
+def has_landmarks(folder: Path) -> bool:
+    """Whether a folder of models has the landmark model. Looked up once, until `look_again`."""
+    return (folder / BUNDLE).is_file()
+
+
+@lru_cache(maxsize=8)
+def has_flame(folder: Path) -> bool:
+    """Whether a folder of models seems to have a FLAME model. Looked up once, until `look_again`."""
+    inside = islice(folder.glob("**/*"), _MOST_FILES)
+    return any("flame" in path.name.lower() and path.suffix.lower() in {".pkl", ".npz"} for path in inside)
+
+
+def look_again() -> None:
+    """Forget which models were found."""
+    has_landmarks.cache_clear()
+    has_flame.cache_clear()
+
+
+def job_python(needed: Sequence[str] = ()) -> str:
     """The interpreter for a job: the environment when there is one, else Blender's own.
 
-    heavy: the job needs more than numpy, so without an environment it is a WorkerError.
+    needed: packages that the job cannot do without; a WorkerError names those that are missing. Asking takes
+    about 0.1 s.
     """
     chosen = worker_python()
-    if chosen is None and heavy:
-        raise WorkerError("This needs the worker environment.", "Create one in the preferences of Likeness.")
-    return str(chosen or sys.executable)
+    python = chosen or Path(sys.executable)
+    missing = environment.check(python, names=needed).missing if needed else ()
+    if missing:
+        raise EnvironmentMissing(
+            f"{'The worker environment' if chosen else 'Blender itself'} lacks {', '.join(missing)}, which "
+            "tracking needs.",
+            "Create the worker environment in the preferences of Likeness.",
+        )
+    return str(python)
+
+
+def has_packages(needed: Sequence[str]) -> bool:
+    """Whether the worker's interpreter has these packages. Takes about 0.1 s."""
+    try:
+        return not environment.check(worker_python() or Path(sys.executable), names=needed).missing
+    except WorkerError:
+        return False
+
+
+def job_environ() -> dict[str, str]:
+    """Environment variables of a job: where models are found."""
+    if MODELS_VARIABLE in os.environ and not get().model_folder:
+        return {}
+    return {MODELS_VARIABLE: str(models_folder())}
+
+
+class EnvironmentMissing(WorkerError):
+    """A job needs packages that its Python does not have."""
 
 
 CLASSES = (LikenessPreferences,)

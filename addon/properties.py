@@ -23,10 +23,15 @@ from bpy.props import (
 from . import session
 from .kinds import Context, Group
 from .property_filters import LikenessFilters, LikenessShapeLimit
+from .property_footage import LikenessFootage
 from .property_person import LikenessChange, LikenessIdentity, LikenessLook
 from .scene.presets import PRESETS
 
 _RELATIVE: Any = {"PATH_SUPPORTS_BLEND_RELATIVE"}
+
+
+def _head_position_changed(group: Group, _context: Context) -> None:
+    session.request(group.id_data, "keys")
 
 
 def _lighting_changed(group: Group, _context: Context) -> None:
@@ -41,6 +46,9 @@ class LikenessPerformance(bpy.types.PropertyGroup):
     rate: FloatProperty(name="Rate", description="Samples per second")
     has_head: BoolProperty(name="Head", description="Whether head rotation was recorded")
     has_gaze: BoolProperty(name="Gaze", description="Whether gaze was recorded")
+    has_position: BoolProperty(name="Position", description="Whether it is known where the head was")
+    has_camera: BoolProperty(name="Camera", description="Whether a camera was fitted to the footage")
+    has_flame: BoolProperty(name="FLAME", description="Whether FLAME parameters were solved")
 
 
 class LikenessWarning(bpy.types.PropertyGroup):
@@ -69,6 +77,19 @@ class LikenessDouble(bpy.types.PropertyGroup):
     )
     silent: BoolProperty(name="Silent", description="Whether the capture's movie is known to have no sound")
     keyed_rate: FloatProperty(name="Keyed Rate", description="Frames per second that the keys were made for")
+    head_position: FloatProperty(
+        name="Head Position",
+        description="How much of the head's position in the footage the double follows, from turning on the "
+        "spot, 0, to exactly, 1",
+        min=0.0,
+        max=1.0,
+        default=1.0,
+        subtype="FACTOR",
+        update=_head_position_changed,
+    )
+    tracking: StringProperty(
+        name="Tracking", description="How well the footage was tracked, a line each", options={"HIDDEN"}
+    )
     source: StringProperty(name="Source", description="The capture that this double came from")
     applied: StringProperty(
         name="Applied", description="What the mesh shows, to notice an undone slider", options={"HIDDEN"}
@@ -131,6 +152,7 @@ class LikenessScene(bpy.types.PropertyGroup):
             ("FFMPEG", "Installed ffmpeg", "The ffmpeg that is installed on this computer", 1),
         ),
     )
+    footage: PointerProperty(type=LikenessFootage)
     resume: BoolProperty(
         name="Skip Finished Frames",
         description="Keep frames that are in the output folder already and render the others",
@@ -150,6 +172,7 @@ CLASSES = (
     LikenessPerformance,
     LikenessWarning,
     LikenessDouble,
+    LikenessFootage,
     LikenessScene,
 )
 

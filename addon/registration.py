@@ -15,12 +15,12 @@ from typing import Any
 import bpy
 
 from .. import ops, ui
-from . import cli, handlers, preferences, properties
+from . import cli, handlers, preferences, previews, properties
 
 CLASSES: tuple[type, ...] = (*preferences.CLASSES, *properties.CLASSES, *ops.CLASSES, *ui.CLASSES)
 """Every class in the order of registration; property groups come before what points to them."""
 
-MODULES: tuple[Any, ...] = (properties, handlers, ops, ui, cli)
+MODULES: tuple[Any, ...] = (properties, handlers, previews, ops, ui, cli)
 """Modules with something beyond classes to put in place, each with its own `register` and `unregister`."""
 
 _undo = ExitStack()

@@ -20,6 +20,8 @@ class JobStatus:
     """0..1."""
     text: str = ""
     """What it does right now."""
+    icon: int = 0
+    """Icon of a small picture of what is being worked on, 0 where there is none."""
     stop_requested: bool = False
     """Set by the Stop button; the operator that owns the job obeys at its next tick."""
 
@@ -31,10 +33,12 @@ class JobStatus:
     def begin(self, label: str) -> None:
         """Take the slot."""
         self.label, self.progress, self.text, self.stop_requested = label, 0.0, "Starting", False
+        self.icon = 0
 
     def end(self) -> None:
         """Free the slot."""
         self.label, self.progress, self.text, self.stop_requested = "", 0.0, "", False
+        self.icon = 0
 
 
 @dataclass
@@ -46,6 +50,8 @@ class Session:
     """Lines of the last quality report or failure, for the panel."""
     quiet: int = 0
     """Above 0 while sliders are set without anything following."""
+    lacking: str = ""
+    """Why the last import could not begin, where the worker's environment was the reason."""
     log_is_error: bool = False
     """Whether it is a failure of what no operator could report."""
 
@@ -69,3 +75,4 @@ def reset() -> None:
     SESSION.job.end()
     SESSION.log.clear()
     SESSION.log_is_error = False
+    SESSION.lacking = ""

@@ -12,7 +12,12 @@ from .doubles import (
     save_identity,
     summary,
 )
-from .playing import SHAPE_ITEMS, add_performance, add_sound, current, play
+from .footage_view import can_show as can_show_footage
+from .footage_view import dress as dress_footage
+from .footage_view import hide as hide_footage
+from .footage_view import is_shown as is_footage_shown
+from .footage_view import show as show_footage
+from .playing import SHAPE_ITEMS, add_performance, add_sound, current, play, renew
 from .roots import (
     active_root,
     avatar_of,
@@ -35,11 +40,15 @@ __all__ = [
     "add_performance",
     "add_sound",
     "avatar_of",
+    "can_show_footage",
     "current",
     "double_of",
+    "dress_footage",
     "flush",
     "forget_requests",
     "has_sound",
+    "hide_footage",
+    "is_footage_shown",
     "is_root",
     "lighting_items",
     "note_materials",
@@ -48,6 +57,7 @@ __all__ = [
     "quietly",
     "rebuild",
     "remove",
+    "renew",
     "request",
     "request_if_stale",
     "require_root",
@@ -57,5 +67,6 @@ __all__ = [
     "save_identity",
     "set_lighting",
     "set_materials",
+    "show_footage",
     "summary",
 ]

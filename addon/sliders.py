@@ -16,6 +16,7 @@ from ..core.errors import LikenessError
 from .doubles import rebuild
 from .kinds import Context, Root, Scene
 from .person import identity_from, model_of, personified, token_of
+from .playing import play
 from .roots import avatar_of, double_of, is_root, note_of
 from .runtime import SESSION
 from .scene import action
@@ -119,10 +120,16 @@ def _switch(context: Context, root: Root) -> None:
     action.use_filtered(double_of(context.scene, root), root.likeness.filters.enabled)
 
 
+def _keys(context: Context, root: Root) -> None:
+    if root.likeness.performance:
+        play(context, root)
+
+
 _FOLLOW: dict[str, Callable[[Context, Root], None]] = {
     "identity": _shape,
     "settle": rebuild,
     "look": wear_look,
     "materials": _materials,
     "switch": _switch,
+    "keys": _keys,
 }

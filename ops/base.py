@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import bpy
 
+from ..addon import previews
 from ..addon.kinds import Context, Event, Result
 from ..addon.runtime import SESSION
 from ..core.errors import Cancelled, LikenessError
@@ -136,6 +137,7 @@ class JobAction(Action):
             return self._failed(Cancelled(f"{self.job_label} was stopped.", "The scene is as it was."))
         over = self._work.poll()
         SESSION.job.progress, SESSION.job.text = self._work.progress, self._work.text
+        SESSION.job.icon = previews.icon_of(getattr(self._work, "preview", ""))
         redraw(context)
         if not over:
             return {"PASS_THROUGH"}
@@ -157,6 +159,7 @@ class JobAction(Action):
         if context.workspace is not None:
             context.workspace.status_text_set(None)
         SESSION.job.end()
+        previews.clear()
         redraw(context)
 
 

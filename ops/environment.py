@@ -12,6 +12,7 @@ from bpy.props import StringProperty
 
 from ..addon import environment, preferences
 from ..addon.kinds import Context, Event, Result
+from ..addon.runtime import SESSION
 from ..core.errors import WorkerError
 from .base import Action, JobAction, Work
 from .ids import Op
@@ -64,6 +65,7 @@ class CreateEnvironment(JobAction, bpy.types.Operator):
         """Use it from now on."""
         chosen = preferences.get(context)
         chosen.worker_python, chosen.worker_report = str(result.python), result.sentence()
+        SESSION.lacking = ""
         return result.sentence()
 
 
@@ -84,6 +86,8 @@ class CheckEnvironment(Action, bpy.types.Operator):
             chosen.worker_report = error.message
             raise
         chosen.worker_report = report.sentence()
+        preferences.look_again()
+        SESSION.lacking = ""
         if python is not None and report.missing:
             raise WorkerError(f"The environment has no {', '.join(report.missing)}.", "Create one anew.")
         return report.sentence()

@@ -12,6 +12,8 @@ class Op(StrEnum):
     IMPORT_CAPTURE = "likeness.import_capture"
     LOAD_SAMPLE = "likeness.load_sample"
     INSPECT_CAPTURE = "likeness.inspect_capture"
+    SHOW_ON_FOOTAGE = "likeness.show_on_footage"
+    REFIT_NEUTRAL = "likeness.refit_neutral"
     STOP_JOB = "likeness.stop_job"
 
     OPEN_AVATAR = "likeness.open_avatar"
@@ -30,6 +32,7 @@ class Op(StrEnum):
     RESAMPLE = "likeness.resample"
     ADD_SOUND = "likeness.add_sound"
     EXPORT_CSV = "likeness.export_csv"
+    EXPORT_FIT = "likeness.export_fit"
     SAVE_FILTER_PRESET = "likeness.save_filter_preset"
 
     SET_MATERIALS = "likeness.set_materials"
@@ -45,4 +48,5 @@ class Op(StrEnum):
     FIX_CHECK = "likeness.fix_check"
     CREATE_ENVIRONMENT = "likeness.create_environment"
     CHECK_ENVIRONMENT = "likeness.check_environment"
+    GET_LANDMARK_MODEL = "likeness.get_landmark_model"
     SHOW_PREFERENCES = "likeness.show_preferences"

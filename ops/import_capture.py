@@ -10,14 +10,16 @@ from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatPrope
 from bpy_extras.io_utils import ImportHelper
 
 from ..addon import preferences, session
-from ..addon.kinds import Context, Event, Result
-from ..addon.work import AvatarJob, AvatarOrder, gender_of
+from ..addon.kinds import Context, Event, Layout, Result
+from ..addon.runtime import SESSION
+from ..addon.tracking import PICTURES
+from ..addon.work import AvatarJob, AvatarOrder, gender_of, preview_of, python_for, tracking_of
 from ..core.capture import Capture, open_capture
 from ..core.errors import CaptureError
 from .base import JobAction, Work
 from .ids import Op
 
-EXTENSIONS = (".zip", ".csv", ".mp4", ".mov", ".jpg", ".jpeg", ".png")
+EXTENSIONS = (".zip", ".csv", *PICTURES)
 
 
 class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
@@ -45,11 +47,21 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
         name="Gender",
         description="Body of the double",
         items=(
-            ("AUTO", "Automatic", "What the capture says, else the body that the preferences name", 0),
+            (
+                "AUTO",
+                "As Found",
+                "What the capture says or its pictures show, else the body that the preferences name",
+                0,
+            ),
             ("FEMALE", "Female", "A woman's body", 1),
             ("MALE", "Male", "A man's body", 2),
         ),
         default="AUTO",
+    )
+    use_age: BoolProperty(
+        name="Set Age",
+        description="Give the double this age; otherwise it is what the capture says or its pictures show",
+        default=False,
     )
     age: FloatProperty(
         name="Age",
@@ -58,6 +70,12 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
         max=1.0,
         default=0.7,
         subtype="FACTOR",
+    )
+    use_tracking: BoolProperty(
+        name="Fit to Footage",
+        description="Find the face in movie or photos and fit head and performance to it; off uses recorded "
+        "weights alone",
+        default=True,
     )
     use_sound: BoolProperty(
         name="Sound", description="Put the capture's sound into the sequencer, in sync", default=True
@@ -89,11 +107,17 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
         source = layout.column()
         source.prop(self, "use_folder")
         source.prop(self, "name")
+        source.prop(self, "use_tracking")
         header, person = layout.panel("LIKENESS_import_person")
         header.label(text="Person")
         if person:
             person.prop(self, "gender")
-            person.prop(self, "age")
+            row = person.row(heading="Age")
+            row.prop(self, "use_age", text="")
+            age = row.row()
+            age.active = self.use_age
+            age.prop(self, "age", text="")
+        self._draw_environment(layout)
         header, place = layout.panel("LIKENESS_import_scene", default_closed=True)
         header.label(text="Scene")
         if place:
@@ -102,23 +126,52 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
             place.prop(self, "use_lights")
             place.prop(self, "use_scene_rate")
 
+    def _draw_environment(self, layout: Layout) -> None:
+        """Pictures alone have to be tracked: say so before the work begins."""
+        alone = self.use_tracking and self.filepath.lower().endswith(PICTURES)
+        if not alone or preferences.get().worker_python:
+            return
+        column = layout.column()
+        column.label(text="Tracking a movie or photos needs the worker environment", icon="INFO")
+        column.operator(Op.SHOW_PREFERENCES, text="Set Up...", icon="PREFERENCES")
+
     def start(self, context: Context) -> Work:
         """Look at the capture, then let the worker make the avatar."""
         path = self._path()
         capture = open_capture(path)
+        tracking = tracking_of(capture, self.use_tracking)
         return AvatarJob(
             AvatarOrder(
                 capture=path,
                 name=self.name.strip() or capture.name,
-                gender=self._gender(context, capture),
-                age=self.age if self.properties.is_property_set("age") else None,
-                python=preferences.job_python(),
+                gender=self._gender(context, capture, tracking),
+                age=self.age if self.use_age or self._age_given else None,
+                python=self._python(tracking),
                 folder=preferences.avatars_folder(),
+                environ=preferences.job_environ(),
+                tracking=tracking,
+                preview=preview_of(capture),
             )
         )
 
-    def _gender(self, context: Context, capture: Capture) -> str:
-        return gender_of(capture, preferences.get(context).gender) if self.gender == "AUTO" else self.gender
+    @property
+    def _age_given(self) -> bool:
+        """Whether a script named an age."""
+        return not self.options.is_invoke and self.properties.is_property_set("age")
+
+    def _python(self, tracking: str) -> str:
+        """The worker's interpreter; what it lacks stays in the panel, with the way to mend it."""
+        SESSION.lacking = ""
+        try:
+            return python_for(tracking)
+        except preferences.EnvironmentMissing as error:
+            SESSION.lacking = error.message
+            raise
+
+    def _gender(self, context: Context, capture: Capture, tracking: str) -> str:
+        if self.gender != "AUTO":
+            return self.gender
+        return gender_of(capture, preferences.get(context).gender, tracking)
 
     def _path(self) -> Path:
         given = Path(bpy.path.abspath(self.filepath)) if self.filepath else Path()

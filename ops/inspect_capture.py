@@ -64,7 +64,10 @@ class InspectCapture(Action, bpy.types.Operator):
             raise SettingsError(
                 "It is not known which capture this double came from.", "Import the capture again."
             )
-        return list(inspect(open_capture(Path(bpy.path.abspath(path)))).lines())
+        lines = list(inspect(open_capture(Path(bpy.path.abspath(path)))).lines())
+        root = session.active_root(context)
+        tracked = root.likeness.tracking.splitlines() if root is not None and not self.filepath else []
+        return [*lines, *(["Tracking"] if tracked else []), *(f"  {line}" for line in tracked)]
 
     def run(self, context: Context) -> str:
         """In scripts: the lines become the report."""

@@ -38,6 +38,7 @@ class LoadSample(JobAction, bpy.types.Operator):
             age=None,
             python=preferences.job_python(),
             folder=preferences.avatars_folder(),
+            environ=preferences.job_environ(),
         )
         return AvatarJob(order)
 

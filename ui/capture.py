@@ -26,6 +26,7 @@ class CapturePanel(LikenessPanel, bpy.types.Panel):
         root = session.active_root(context)
         if not draw_job(layout):
             self._draw_start(layout, context, root is None)
+        draw_checks(layout, context, (check for check in checks.of_capture() if check.serious))
         if root is not None:
             self._draw_source(layout, root)
         elif checks.log_lines():
@@ -53,6 +54,39 @@ class CapturePanel(LikenessPanel, bpy.types.Panel):
         row.operator(Op.INSPECT_CAPTURE, text="", icon="VIEWZOOM")
 
 
+class FootagePanel(LikenessPanel, bpy.types.Panel):
+    """How well the double fits the footage, to look at and to improve."""
+
+    bl_idname = "LIKENESS_PT_footage"
+    bl_label = "Footage"
+    bl_parent_id = CapturePanel.bl_idname
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """Only for what was tracked."""
+        root = session.active_root(context)
+        return root is not None and (session.can_show_footage(root) or bool(root.likeness.tracking))
+
+    def draw(self, context: Context) -> None:
+        """The comparison, the figures, the cure."""
+        layout, root = self.layout, session.active_root(context)
+        if root is None:
+            return
+        shown = session.is_footage_shown(context.scene, root)
+        layout.operator(Op.SHOW_ON_FOOTAGE, icon="OVERLAY", depress=shown)
+        if shown:
+            footage = context.scene.likeness.footage
+            layout.row(align=True).prop(footage, "style", expand=True)
+            row = layout.row()
+            row.active = footage.style == "BLEND"
+            row.prop(footage, "alpha", slider=True)
+        column = layout.column(align=True)
+        column.scale_y = 0.85
+        for line in root.likeness.tracking.splitlines():
+            column.label(text=line)
+        layout.operator(Op.REFIT_NEUTRAL, icon="FILE_REFRESH")
+
+
 class CaptureNotesPanel(LikenessPanel, bpy.types.Panel):
     """What the import had to say."""
 
@@ -78,7 +112,7 @@ class CaptureNotesPanel(LikenessPanel, bpy.types.Panel):
         root = session.active_root(context)
         for warning in root.likeness.warnings if root is not None else ():
             draw_text(self.layout, context, warning.name, "INFO")
-        draw_checks(self.layout, context, checks.of_capture())
+        draw_checks(self.layout, context, (check for check in checks.of_capture() if not check.serious))
 
 
-CLASSES = (CapturePanel, CaptureNotesPanel)
+CLASSES = (CapturePanel, FootagePanel, CaptureNotesPanel)

@@ -69,6 +69,8 @@ def draw_job(layout: Any) -> bool:
     if not job.active:
         return False
     column = layout.column(align=True)
+    if job.icon:
+        column.template_icon(icon_value=job.icon, scale=6.0)
     column.progress(factor=job.progress, text=f"{job.progress:.0%}  {job.text}", type="BAR")
     row = column.row(align=True)
     row.scale_y = 1.4
@@ -87,7 +89,10 @@ def draw_checks(layout: Any, context: Context, checks: Iterable[Check]) -> None:
             draw_text(text, context, check.text, "ERROR")
             row = column.row()
             row.alignment = "RIGHT"
-            row.operator(Op.FIX_CHECK, text=check.button, icon="CHECKMARK").key = check.key
+            if check.key == "ENVIRONMENT":
+                row.operator(Op.SHOW_PREFERENCES, text=check.button, icon="PREFERENCES")
+            else:
+                row.operator(Op.FIX_CHECK, text=check.button, icon="CHECKMARK").key = check.key
             continue
         row = layout.row()
         draw_text(row.column(), context, check.text, "INFO", reserve=4)

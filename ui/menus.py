@@ -14,12 +14,13 @@ from ..ops.presets import FILTER_MENU, FILTER_PRESETS, RENDER_MENU, RENDER_PRESE
 
 def draw_import(self: Any, _context: Context) -> None:
     """File > Import."""
-    self.layout.operator(Op.IMPORT_CAPTURE, text="Face Capture (.zip/.csv/.mp4/.mov/.jpg/.png)")
+    self.layout.operator(Op.IMPORT_CAPTURE, text="Face Capture (.zip/.csv/movie/photo)")
 
 
 def draw_export(self: Any, _context: Context) -> None:
     """File > Export."""
     self.layout.operator(Op.EXPORT_CSV, text="Live Link Face (.csv)")
+    self.layout.operator(Op.EXPORT_FIT, text="CAP4D Fit (.npz)")
 
 
 class FilterPresetsMenu(bpy.types.Menu):

@@ -42,11 +42,15 @@ class PerformancePanel(DoublePanel, bpy.types.Panel):
         column.label(
             text=f"{fact.frame_count} samples, {fact.duration:.2f} s at {fact.rate:.4g}/s", icon="TIME"
         )
-        parts = [name for name, there in (("head", fact.has_head), ("gaze", fact.has_gaze)) if there]
+        known = (("head", fact.has_head), ("position", fact.has_position), ("gaze", fact.has_gaze))
+        parts = [name for name, there in known if there]
         column.label(text=f"Weights{''.join(f', {part}' for part in parts)}", icon="SHAPEKEY_DATA")
+        if fact.has_position:
+            layout.prop(note, "head_position", slider=True)
+        layout.operator(Op.RESAMPLE, text="Resample...", icon="MOD_TIME")
         row = layout.row(align=True)
-        row.operator(Op.RESAMPLE, text="Resample...", icon="MOD_TIME")
         row.operator(Op.EXPORT_CSV, text="Export CSV...", icon="EXPORT")
+        row.operator(Op.EXPORT_FIT, text="Export Fit...", icon="EXPORT")
 
 
 class FiltersPanel(DoublePanel, bpy.types.Panel):

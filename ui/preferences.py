@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from ..addon.kinds import Context
+from ..addon.preferences import BUNDLE, has_landmarks, models_folder
 from ..addon.runtime import SESSION
 from ..ops.ids import Op
 from .common import draw_job, split_column
@@ -22,7 +23,7 @@ def draw(preferences: Any, context: Context) -> None:
     if body:
         column = split_column(body)
         column.prop(preferences, "avatars_folder")
-        column.prop(preferences, "model_folder")
+    _draw_models(layout, context, preferences)
     header, body = layout.panel("LIKENESS_prefs_new")
     header.label(text="New Doubles")
     if body:
@@ -32,12 +33,38 @@ def draw(preferences: Any, context: Context) -> None:
         column.prop(preferences, "placement_rotation")
 
 
+def _draw_models(layout: Any, context: Context, preferences: Any) -> None:
+    header, body = layout.panel("LIKENESS_prefs_models")
+    header.label(text="Models")
+    if not body:
+        return
+    split_column(body).prop(preferences, "model_folder")
+    if has_landmarks(models_folder()):
+        body.label(text=f"{BUNDLE} is there: tracking uses its landmarks and scores", icon="CHECKMARK")
+        return
+    column = body.column(align=True)
+    column.scale_y = 0.85
+    column.label(text=f"{BUNDLE} is not there: tracking uses the model", icon="INFO")
+    column.label(text="that comes with the environment, which has no expression scores.", icon="BLANK1")
+    _draw_online(body, context)
+    body.operator(Op.GET_LANDMARK_MODEL, text="Get Landmark Model...", icon="IMPORT")
+
+
+def _draw_online(layout: Any, context: Context) -> None:
+    if bpy.app.online_access:
+        return
+    row = layout.row()
+    row.label(text="Downloading needs online access", icon="INTERNET_OFFLINE")
+    row.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
+
+
 def _draw_environment(layout: Any, context: Context, preferences: Any) -> None:
     box = layout.box()
     box.label(text="Worker Environment", icon="CONSOLE")
     column = box.column(align=True)
     column.scale_y = 0.85
     column.label(text="Heavy jobs run in a Python environment of their own, outside Blender.")
+    column.label(text="Movies and photos need it: their faces are tracked there.")
     column.label(text="Captures with recorded weights need none: Blender's own Python reads them.")
     split_column(box).prop(preferences, "worker_python")
     if preferences.worker_report:
@@ -49,10 +76,7 @@ def _draw_environment(layout: Any, context: Context, preferences: Any) -> None:
     if SESSION.job.active:
         draw_job(box)
         return
-    if not bpy.app.online_access:
-        row = box.row()
-        row.label(text="Creating needs online access", icon="INTERNET_OFFLINE")
-        row.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
+    _draw_online(box, context)
     row = box.row(align=True)
     row.operator(Op.CREATE_ENVIRONMENT, text="Create...", icon="IMPORT")
     row.operator(Op.CHECK_ENVIRONMENT, icon="CHECKMARK")

@@ -21,9 +21,10 @@ from ...core.arkit import ARKIT_NAMES
 from ...core.filters import FilterSettings
 from ...core.head import HeadModel, Rest
 from ...core.performance import Performance
-from . import bpy_compat
+from . import bpy_compat, confidence
 from .double import Double, tag
 from .eyes import drive_eyes, eye_bones, rotation_path, undrive_eyes
+from .head_motion import PLACE_ERROR, carrier, carrier_locations, has_position, location_path
 from .rig import bone_turn, performed_bones, role_bones
 from .timing import rate_of
 
@@ -40,6 +41,8 @@ class KeyOptions:
     neck_share: float = 0.45
     eye_angle: float = 0.0
     decimate_error: float | None = None
+    head_position: float = 1.0
+    """How much of the head's known position is keyed: 0 leaves the person on the spot, 1 is exact."""
 
 
 def write_performance(
@@ -119,6 +122,7 @@ def _play(double: Double, action: bpy.types.Action) -> None:
     for owner in (double.armature, double.shape_keys):
         slot, _bag = bpy_compat.channelbag(action, owner)
         bpy_compat.assign_action(owner, action, slot)
+    confidence.play(action, double)
 
 
 def _write(
@@ -136,6 +140,8 @@ def _write(
     _write_weights(keys_bag, frames, performance, options.decimate_error)
     _, bones_bag = bpy_compat.channelbag(action, double.armature)
     turns = bone_turns(model, performance, options.neck_share)
+    _write_position(bones_bag, frames, double, model, rest, turns, performance, options)
+    confidence.write(action, double, frames, performance)
     still = [bone for bone in performed_bones(model) if bone not in turns]
     bpy_compat.remove_fcurves(bones_bag, [rotation_path(bone) for bone in still])
     for bone, turn in turns.items():
@@ -146,6 +152,35 @@ def _write(
             kept = core_filters.decimate(performance.time, quaternions, _HEAD_ERROR)
         for index, values in enumerate(quaternions[kept].T):
             bpy_compat.write_fcurve(bones_bag, rotation_path(bone), index, frames[kept], values)
+
+
+def _write_position(
+    bag: Any,
+    frames: np.ndarray,
+    double: Double,
+    model: HeadModel,
+    rest: Rest,
+    turns: dict[str, np.ndarray],
+    performance: Performance,
+    options: KeyOptions,
+) -> None:
+    """Keys of the bone that carries the person; without a known position it stands where it belongs."""
+    bone = carrier(model)
+    if bone is None:
+        return
+    path = location_path(bone)
+    if not has_position(performance) or options.head_position == 0.0:
+        if bag.fcurves.find(path) is not None:
+            bpy_compat.remove_fcurves(bag, [path])
+            pose: Any = double.armature.pose
+            pose.bones[bone].location = (0.0, 0.0, 0.0)
+        return
+    places = carrier_locations(model, rest, turns, performance, options.head_position)
+    kept: Any = slice(None)
+    if options.decimate_error is not None:
+        kept = core_filters.decimate(performance.time, places, PLACE_ERROR)
+    for index, values in enumerate(places[kept].T):
+        bpy_compat.write_fcurve(bag, path, index, frames[kept], values)
 
 
 def _write_weights(bag: Any, frames: np.ndarray, performance: Performance, error: float | None) -> None:

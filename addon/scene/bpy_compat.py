@@ -13,6 +13,10 @@ EEVEE = "BLENDER_EEVEE" if bpy.app.version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT
 """The engine's identifier in this version."""
 
 
+NAMED_SLOTS = ("Confidence",)
+"""Slots that are not for the first datablock of their kind that comes along."""
+
+
 def _enum_value(owner: str, prop: str, item: str) -> int:
     return getattr(bpy.types, owner).bl_rna.properties[prop].enum_items[item].value
 
@@ -23,20 +27,26 @@ def use_nodes(owner: Any) -> None:
         owner.use_nodes = True
 
 
-def channelbag(action: bpy.types.Action, owner: Any) -> tuple[Any, Any]:
+def channelbag(action: bpy.types.Action, owner: Any, name: str = "") -> tuple[Any, Any]:
     """(slot, channelbag) of `action` for a datablock, made where they are missing.
 
-    The slot is the one the datablock uses already, else the first of its kind, else a new one.
+    The slot is the one the datablock uses already, else the first of its kind, else a new one. With a
+    `name` it is the slot of that name, which only those get who ask for it.
     """
     data = owner.animation_data
     slot = data.action_slot if data is not None and data.action == action else None
     if slot is None:
-        slot = next((s for s in action.slots if s.target_id_type == owner.id_type), None)
+        slot = next((s for s in action.slots if _fits(s, owner, name)), None)
     if slot is None:
-        slot = action.slots.new(id_type=owner.id_type, name=owner.name)
+        slot = action.slots.new(id_type=owner.id_type, name=name or owner.name)
     layer = action.layers[0] if len(action.layers) else action.layers.new("Layer")
     strip: Any = layer.strips[0] if len(layer.strips) else layer.strips.new(type="KEYFRAME")
     return slot, strip.channelbag(slot, ensure=True)
+
+
+def _fits(slot: Any, owner: Any, name: str) -> bool:
+    title = slot.name_display
+    return slot.target_id_type == owner.id_type and (title == name if name else title not in NAMED_SLOTS)
 
 
 def assign_action(owner: Any, action: bpy.types.Action, slot: Any) -> None:
@@ -46,8 +56,10 @@ def assign_action(owner: Any, action: bpy.types.Action, slot: Any) -> None:
     data.action_slot = slot
 
 
-def write_fcurve(bag: Any, path: str, index: int, frames: np.ndarray, values: np.ndarray) -> None:
-    """Replace the keys of one F-Curve by linear ones: frames and values (n,). Other F-Curves stay."""
+def write_fcurve(
+    bag: Any, path: str, index: int, frames: np.ndarray, values: np.ndarray, interpolation: str = "LINEAR"
+) -> None:
+    """Replace the keys of one F-Curve: frames and values (n,), LINEAR or CONSTANT. Other F-Curves stay."""
     curve = bag.fcurves.find(path, index=index) or bag.fcurves.new(path, index=index)
     points, count = curve.keyframe_points, len(frames)
     if len(points) != count:
@@ -56,7 +68,7 @@ def write_fcurve(bag: Any, path: str, index: int, frames: np.ndarray, values: np
     pairs = np.empty(2 * count, np.float32)
     pairs[0::2], pairs[1::2] = frames, values
     points.foreach_set("co", pairs)
-    points.foreach_set("interpolation", np.full(count, _LINEAR, np.int32))
+    points.foreach_set("interpolation", np.full(count, _INTERPOLATION[interpolation], np.int32))
     for side in ("handle_left_type", "handle_right_type"):
         points.foreach_set(side, np.full(count, _AUTO, np.int32))
     curve.update()
@@ -102,5 +114,5 @@ def set_png_format(settings: Any, depth: str = "8") -> None:
     settings.compression = 15
 
 
-_LINEAR = _enum_value("Keyframe", "interpolation", "LINEAR")
+_INTERPOLATION = {name: _enum_value("Keyframe", "interpolation", name) for name in ("LINEAR", "CONSTANT")}
 _AUTO = _enum_value("Keyframe", "handle_left_type", "AUTO_CLAMPED")

@@ -14,7 +14,7 @@ from ...core.avatar import Avatar
 from ...core.filters import FilterSettings
 from ...core.head import HeadModel, Rest, load_model
 from ...core.performance import Performance
-from . import action, camera, lights, posture, rig, sound, timing
+from . import action, camera, footage_camera, lights, posture, rig, sound, timing
 from .double import Double, tag, tagged
 from .looks import apply_look
 from .mesh import update_body
@@ -158,9 +158,15 @@ def _key(
         if rate > 0.0:
             timing.set_rate(scene, rate)
     options = action.KeyOptions(
-        settings.first_frame, settings.neck_share, settings.eye_angle, settings.decimate_error
+        settings.first_frame,
+        settings.neck_share,
+        settings.eye_angle,
+        settings.decimate_error,
+        settings.head_position,
     )
     written = action.write_performance(scene, double, model, rest, performance, filters, options)
+    frames = settings.first_frame + performance.time * timing.rate_of(scene)
+    footage_camera.update_footage_camera(double, performance, frames)
     timing.fit_range(scene, double.root, performance, settings.first_frame)
     return written
 

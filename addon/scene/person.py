@@ -19,11 +19,17 @@ def rest_of(model: HeadModel, avatar: Avatar) -> Rest:
 
     An avatar of another model, or of another version of it, is an AvatarError.
     """
-    rest = model.rest(_coefficients(model, avatar))
+    coefficients = _coefficients(model, avatar)
+    rest = model.rest(coefficients)
     if avatar.vertices is None:
         return rest
     _check_shape(model, avatar, "vertices", np.shape(avatar.vertices), rest.vertices.shape)
-    return replace(rest, vertices=np.asarray(avatar.vertices, np.float32))
+    detail = model.template_rows(avatar.vertices) - model.template_rows(rest.vertices)
+    if not np.any(detail):
+        return rest
+    # Through the model again, so that eye sockets and joints follow the fitted surface.
+    fitted = model.rest(coefficients, detail=detail)
+    return replace(fitted, vertices=np.asarray(avatar.vertices, np.float32))
 
 
 def identity_of(model: HeadModel, avatar: Avatar) -> dict[str, float]:

@@ -40,6 +40,10 @@ class BuildSettings:
     """Scene frame of time 0, the start of the media."""
     neck_share: float = 0.45
     """How much of the head's rotation the neck carries; the head carries the rest, and the sum is exact."""
+    head_position: float = 1.0
+    """How much of the head's position is keyed where a fit knows it: 0 keeps the person on the spot, 1 is
+    exact.
+    """
     eye_angle: float = EYE_ANGLE
     """Radians an eye turns at eyeLook weight 1, where no gaze was recorded."""
     relaxed: bool = True
@@ -54,6 +58,8 @@ class BuildSettings:
             raise SettingsError(f"Materials are {self.materials!r}.", "Choose EEVEE or CYCLES.")
         if not 0.0 <= self.neck_share <= 1.0:
             raise SettingsError(f"The neck's share is {self.neck_share:g}; it must be within 0 and 1.")
+        if not 0.0 <= self.head_position <= 1.0:
+            raise SettingsError(f"The head position is {self.head_position:g}; it must be within 0 and 1.")
         if self.fps is not None and not 0.01 <= self.fps <= 1000.0:
             raise SettingsError(f"The frame rate is {self.fps:g}; it must be within 0.01 and 1000.")
         if self.decimate_error is not None and not self.decimate_error >= 0.0:

@@ -68,7 +68,8 @@ def main() -> None:
         film(scene, frames, capture, folder)
         write_mesh(capture / "faceGeometry1.obj", performance)
         performance.save_live_link_csv(capture / "likeness_sample.csv")
-        hints = {"likeness": 1, "gender": person.GENDER, "identity": person.IDENTITY}
+        # Not the identity: the face in the footage has to say that.
+        hints = {"likeness": 1, "gender": person.GENDER}
         (capture / "likeness.json").write_text(json.dumps(hints, indent=1) + "\n", encoding="utf-8")
         options.out.mkdir(parents=True, exist_ok=True)
         pack(capture, options.out / ARCHIVE)

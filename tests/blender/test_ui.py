@@ -99,13 +99,13 @@ def test_a_failed_check_has_its_button(root: bpy.types.Object, module: Importer)
 
 def test_menus_and_presets(root: bpy.types.Object, module: Importer) -> None:
     menus = module("ui.menus")
-    for function, operator in (
-        (menus.draw_import, "likeness.import_capture"),
-        (menus.draw_export, "likeness.export_csv"),
+    for function, operators in (
+        (menus.draw_import, ["likeness.import_capture"]),
+        (menus.draw_export, ["likeness.export_csv", "likeness.export_fit"]),
     ):
         layout = FakeLayout()
         function(type("Menu", (), {"layout": layout})(), bpy.context)
-        assert layout.drawn("operator") == [operator]
+        assert layout.drawn("operator") == operators
     presets = [Path(folder) for folder in bpy.utils.preset_paths("likeness/performance")]
     files = {file.stem: file for folder in presets for file in folder.glob("*.py")}
     assert {"As_Recorded", "Calm", "Keep_Peaks"} <= set(files)
@@ -134,9 +134,8 @@ def test_preferences_draw(module: Importer, empty_scene: bpy.types.Scene) -> Non
             return getattr(chosen, name)
 
     preferences.draw(Stand(), bpy.context)
-    assert {"likeness.create_environment", "likeness.check_environment"} <= set(
-        Stand.layout.drawn("operator")
-    )
+    operators = ("create_environment", "check_environment", "get_landmark_model")
+    assert {f"likeness.{name}" for name in operators} <= set(Stand.layout.drawn("operator"))
     assert {"worker_python", "avatars_folder", "model_folder", "placement_location"} <= set(
         Stand.layout.drawn("prop")
     )
@@ -145,15 +144,11 @@ def test_preferences_draw(module: Importer, empty_scene: bpy.types.Scene) -> Non
 
 def test_drop_takes_captures_on_3d_views_only(module: Importer) -> None:
     handler = module("ops.import_capture").CaptureFileHandler
-    assert set(handler.bl_file_extensions.split(";")) == {
-        ".zip",
-        ".csv",
-        ".mp4",
-        ".mov",
-        ".jpg",
-        ".jpeg",
-        ".png",
-    }
+    extensions = handler.bl_file_extensions.split(";")
+    assert len(set(extensions)) == len(extensions)
+    assert {".zip", ".csv", ".mp4", ".mov", ".mkv", ".jpg", ".jpeg", ".png"} <= set(extensions)
+    known = {*module("core.capture.naming").SUFFIX_KINDS, ".zip", ".csv"}
+    assert set(extensions) <= known
 
     class Context:
         area = type("Area", (), {"type": "VIEW_3D"})()

@@ -41,6 +41,10 @@ class FakeLayout:
         assert 0.0 <= factor <= 1.0
         self.record.append(("progress", text))
 
+    def template_icon(self, icon_value: int, scale: float = 1.0) -> None:
+        assert icon_value > 0
+        self.record.append(("icon", str(icon_value)))
+
     def label(self, text: str = "", icon: str = "NONE") -> None:
         assert icon in ICONS, icon
         self.record.append(("label", text))

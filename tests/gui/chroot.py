@@ -30,7 +30,14 @@ mount -t proc proc "$1/proc"
 mount --rbind /sys "$1/sys"
 mount -t tmpfs tmpfs "$1/tmp"
 mount --bind "$2" "$1/mnt"
-root=$1; shift 2
+root=$1 places=$3; shift 3
+IFS=:
+for place in $places; do
+    mkdir -p "$root$place"
+    mount --bind "$place" "$root$place"
+    mount -o remount,bind,ro "$root$place"
+done
+unset IFS
 # No exec: Xvfb tells nobody that it is ready when its parent is process 1.
 chroot "$root" env -i PATH=/usr/local/bin:/usr/bin:/bin HOME=/tmp LANG=C.UTF-8 LIBGL_ALWAYS_SOFTWARE=1 \
     BLENDER_USER_RESOURCES=/tmp/blender "$@" || exit $?
@@ -163,10 +170,11 @@ def bootstrap(suite: str, mirror: str, root: Path, pip: Sequence[str | Path], re
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def enter(root: Path, shared: Path, command: Sequence[str]) -> list[str]:
+def enter(root: Path, shared: Path, command: Sequence[str], places: Sequence[Path] = ()) -> list[str]:
     """The command line that runs a command in the root, a folder of the machine at /mnt, its own /tmp.
 
+    places: further folders of the machine, which are seen under their own paths and cannot be written.
     Mounts and processes are private: all of them end with the command.
     """
     private = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
-    return [*private, "sh", "-c", ENTER, "sh", str(root), str(shared), *command]
+    return [*private, "sh", "-c", ENTER, "sh", str(root), str(shared), ":".join(map(str, places)), *command]

@@ -25,6 +25,7 @@ OUT = SHARED / "out"
 MODULE = "bl_ext.user_default.likeness"
 IMPORT = "bpy.ops.likeness.import_capture"
 BUILD_LIMIT = 240.0
+TRACK_LIMIT = 240.0
 # Reports of the stopped job, the import and its undo: anything else is an error that the user would see.
 EXPECTED = re.compile(r"was stopped|^\S.* plays .* samples|^(Undo|Redo)")
 FACTS: dict = {"checks": [], "finished": False}
@@ -230,12 +231,66 @@ def undo_and_redo() -> robot.Wait:
     check("one redo brings it back", animated())
 
 
+def track_footage() -> robot.Wait:
+    """A video alone: the worker tracks it while the window stays awake, and it becomes a second double."""
+    before = len(doubles())
+    chosen = bpy.context.preferences.addons[MODULE].preferences
+    chosen.worker_python = (SHARED / "worker.txt").read_text()
+    yield from choose_capture(next((SHARED / "footage").iterdir()))
+    began, pictured = time.monotonic(), False
+    while len(doubles()) == before and time.monotonic() - began < TRACK_LIMIT:
+        yield 0.5
+        if not pictured and time.monotonic() - began > 6.0:
+            robot.picture(str(OUT / "8_tracking.png"))
+            pictured = True
+    seconds = time.monotonic() - began
+    require(f"a video becomes a double in {seconds:.0f} s", len(doubles()) == before + 1)
+    yield 4.0
+    chosen.property_unset("worker_python")
+    root = bpy.context.scene.likeness.active
+    note = root.likeness
+    check("a camera was fitted", note.performances[note.performance].has_camera)
+    check("the figures of the tracking are there", note.tracking, note.tracking.replace("\n", "; "))
+    check("the confidence is a curve", "confidence" in root and root.animation_data.action is not None)
+
+
+def show_on_footage() -> robot.Wait:
+    """The overlay by a click, and back by another; the button that refits is there."""
+    view, scene = robot.area("VIEW_3D"), bpy.context.scene
+    view.spaces.active.overlay.show_overlays = True
+    sidebar = robot.region(view, "UI")
+    before = scene.camera, scene.render.resolution_x
+    scene.frame_set((scene.frame_start + scene.frame_end) // 2)
+    spot = yield from robot.find(sidebar, "bpy.ops.likeness.show_on_footage")
+    require("the button that shows the footage is found", spot)
+    yield from robot.click(spot)
+    yield 2.0
+    check("the scene looks through the fitted camera", scene.camera.get("likeness_role") == "footage")
+    check("the view does so too", view.spaces.active.region_3d.view_perspective == "CAMERA")
+    with bpy.context.temp_override(window=robot.window(), area=view, region=robot.region(view, "WINDOW")):
+        bpy.ops.view3d.view_center_camera()
+    yield from settle(view, "9_footage")
+    scene.likeness.footage.style = "WIRE"
+    yield from shot("9_wire")
+    scene.likeness.footage.style = "BLEND"
+    refit = yield from robot.find(sidebar, "bpy.ops.likeness.refit_neutral")
+    check("the button that refits is found", refit)
+    spot = yield from robot.find(sidebar, "bpy.ops.likeness.show_on_footage")
+    require("the button that shows the footage is still there", spot)
+    yield from robot.click(spot)
+    yield 1.5
+    check(
+        "another click brings the camera and the size back",
+        (scene.camera, scene.render.resolution_x) == before,
+    )
+
+
 def preferences() -> robot.Wait:
     """The page of the extension in the preferences."""
     bpy.ops.preferences.addon_show(module=MODULE)
     yield 3.0
     check("the preferences open", len(bpy.context.window_manager.windows) == 2)
-    yield from shot("7_preferences")
+    yield from shot("10_preferences")
     with bpy.context.temp_override(window=bpy.context.window_manager.windows[-1]):
         bpy.ops.wm.window_close()
     yield 1.0
@@ -247,7 +302,7 @@ def take_leave() -> robot.Wait:
     check("nothing but what is expected was reported", not unexpected, "; ".join(unexpected))
     addon_utils.disable(MODULE, default_set=True)
     yield 2.0
-    yield from shot("8_disabled")
+    yield from shot("11_disabled")
     check("the extension is disabled", addon_utils.check(MODULE) == (False, False))
     sys.stdout.flush()
     sys.stderr.flush()
@@ -257,7 +312,8 @@ def take_leave() -> robot.Wait:
 
 
 STEPS = (
-    install, open_tab, stop_with_escape, import_capture, look, panels, undo_and_redo, preferences, take_leave,
+    install, open_tab, stop_with_escape, import_capture, look, panels, undo_and_redo, track_footage,
+    show_on_footage, preferences, take_leave,
 )  # fmt: skip
 
 

@@ -10,12 +10,14 @@ import signal
 import subprocess
 import tempfile
 import time
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.gui import chroot
 
 HERE = Path(__file__).resolve().parent
+SAMPLE = HERE.parents[1] / "core" / "data" / "sample" / "likeness_sample.zip"
 SCREEN = (1600, 1000)
 SKIPPED = 77
 LIMIT = 900
@@ -32,9 +34,11 @@ def main(zip_path: Path, capture: Path, out: Path, root: Path | None, pip: Seque
     with tempfile.TemporaryDirectory(prefix="likeness-gui-") as folder:
         shared = Path(folder)
         stage(shared, zip_path, capture)
+        worker = Path(pip[0])
+        stage_footage(shared, worker)
         began = time.monotonic()
         try:
-            status = run(place, shared)
+            status = run(place, shared, python_folders(worker))
         finally:
             keep(shared / "out", out)
         return report(out, facts["blender"], status, time.monotonic() - began)
@@ -53,7 +57,25 @@ def stage(shared: Path, zip_path: Path, capture: Path) -> None:
         shutil.copy(HERE / name, shared / name)
 
 
-def run(root: Path, shared: Path) -> int:
+def stage_footage(shared: Path, worker: Path) -> None:
+    """The sample's movie alone, as a video that has to be tracked, and the worker's Python that can."""
+    (shared / "footage").mkdir()
+    with zipfile.ZipFile(SAMPLE) as archive:
+        movie = next(name for name in archive.namelist() if name.lower().endswith((".mp4", ".mov")))
+        (shared / "footage" / f"speaker{Path(movie).suffix}").write_bytes(archive.read(movie))
+    (shared / "worker.txt").write_text(str(worker))
+
+
+def python_folders(python: Path) -> list[Path]:
+    """The folders that an environment's interpreter needs: its own, and that of the Python it was made
+    with.
+    """
+    code = "import sys; print(sys.prefix); print(sys.base_prefix)"
+    said = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
+    return [Path(line) for line in dict.fromkeys(said.stdout.split("\n")) if line not in ("", "/usr")]
+
+
+def run(root: Path, shared: Path, places: Sequence[Path]) -> int:
     """One Blender window on a virtual screen, software GL; returns the exit status of the driver."""
     width, height = (str(n) for n in SCREEN)
     blender = [
@@ -67,7 +89,7 @@ def run(root: Path, shared: Path) -> int:
         height,
     ]
     screen = ["xvfb-run", "-a", "-s", f"-screen 0 {width}x{height}x24 -nolisten tcp"]
-    command = chroot.enter(root, shared, [*screen, *blender, "--python", "/mnt/drive.py"])
+    command = chroot.enter(root, shared, [*screen, *blender, "--python", "/mnt/drive.py"], places)
     with (shared / "out" / "blender.log").open("w") as log:
         child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         try:

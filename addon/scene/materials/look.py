@@ -54,15 +54,17 @@ class Look:
 
     @classmethod
     def of(cls, avatar: Any) -> Look:
-        """The default look of an `Avatar` (or None), from its phenotype weights, age and gender."""
-        identity: Mapping[str, float] = getattr(avatar, "identity", None) or {}
+        """The default look of an `Avatar` (or None), from its phenotype weights, age and gender, as far as
+        somebody told them: shares that a fit found say what shape a face has, not what colour.
+        """
+        identity = told_identity(avatar)
         female = is_female(avatar)
         age = float(identity.get("age", 0.6))
         grey = min(max((age - 0.8) / 0.2, 0.0), 1.0)
         hair = _weighted(identity, _HAIR_MELANIN) * (1.0 - 0.7 * grey)
         eyes = _weighted_colour(identity, _EYES)
         return cls(
-            melanin=_weighted(identity, _MELANIN),
+            melanin=_seen(avatar).get("melanin", _weighted(identity, _MELANIN)),
             age=age,
             lip_amount=0.75 if female else 0.5,
             eye_colour=eyes,
@@ -75,6 +77,8 @@ class Look:
         )
 
 
+SURE = 0.7
+"""From which fitted gender on clothes and hair follow it; nearer to the middle they suit anybody."""
 HAIR_STYLES = ("SHORT", "BUZZ", "BOB", "TIED", "NONE")
 TOPS = ("TEE", "SCOOP", "LONG_SLEEVE")
 
@@ -88,7 +92,25 @@ def is_female(avatar: Any) -> bool:
         return recorded.strip().lower().startswith(("f", "w"))
     if isinstance(recorded, int | float):
         return recorded >= 0.5
-    return float((getattr(avatar, "identity", None) or {}).get("gender", 0.0)) > 0.5
+    identity: Mapping[str, float] = getattr(avatar, "identity", None) or {}
+    guessed = "gender" not in told_identity(avatar)
+    return float(identity.get("gender", 0.0)) > (SURE if guessed else 0.5)
+
+
+def _seen(avatar: Any) -> Mapping[str, float]:
+    """What footage showed of the person's colours."""
+    return getattr(avatar, "appearance", None) or {}
+
+
+def told_identity(avatar: Any) -> Mapping[str, float]:
+    """The identity parameters that were chosen and not fitted; the age of a fit counts too."""
+    identity: Mapping[str, float] = getattr(avatar, "identity", None) or {}
+    provenance = getattr(avatar, "provenance", None) or {}
+    if "track" not in provenance:
+        return identity
+    told = provenance.get("told", {})
+    known = dict(told) if isinstance(told, dict) else {}
+    return {**known, **{key: identity[key] for key in ("age",) if key in identity}}
 
 
 def _haircut(identity: Mapping[str, float], female: bool) -> str:
