@@ -5,6 +5,7 @@
     head.npz             identity coefficients (K,) and rest vertices (V, 3) in metres, where they are known
     performances/*.npz   `core.performance.Performance`
     tracks/*.npz         `core.track.Track` of each performance that was tracked in footage
+    textures/            head-UV pictures, what `textures` and `face_tracks` name
     media/               files taken out of an archive; others are referenced where they lie
     report.json          `core.report.Report`
 
@@ -34,7 +35,13 @@ GENDERS = ("", "female", "male")
 """What an avatar can say of gender; empty is not specified."""
 
 _JSON, _HEAD, _PERFORMANCES, _MEDIA = "avatar.json", "head.npz", "performances", "media"
-_TRACKS = "tracks"
+_TRACKS, _TEXTURES = "tracks", "textures"
+TEXTURE_ROLES = ("albedo", "coverage", "normal", "scalp", "predicted")
+"""What `Avatar.textures` may name. Pictures are in the head atlas (see `core.head.atlas`).
+
+albedo: sRGB, complete. coverage: 255 measured .. 0 invented. normal: tangent space, OpenGL's +Y. scalp: RGBA,
+alpha is how far the still stays on top of the face track. predicted: `core.texture.predicted`, an .npz.
+"""
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
 
@@ -67,7 +74,13 @@ class Avatar:
     identity: dict[str, float] = field(default_factory=dict)
     """Named identity parameters of the model that differ from its defaults."""
     appearance: dict[str, float] = field(default_factory=dict)
-    """What the footage shows besides shape: "melanin", 0 very light .. 1 very dark skin."""
+    """What the footage shows besides shape: "melanin", 0 very light .. 1 very dark skin; "iris_radius" as a
+    share of the eyeball's, "pupil" as a share of the iris.
+    """
+    colours: dict[str, list[float]] = field(default_factory=dict)
+    """Measured albedo, linear RGB, by "skin", "lip", "hair", "brow", "iris", "white", as far as they were
+    seen.
+    """
     coefficients: np.ndarray | None = None
     """(K,) float32 identity coefficients of the model."""
     vertices: np.ndarray | None = None
@@ -82,6 +95,10 @@ class Avatar:
     """What the user should know, one sentence each."""
     performance_files: dict[str, str] = field(default_factory=dict)
     """Performance name to file name in performances/."""
+    textures: dict[str, str] = field(default_factory=dict)
+    """One of `TEXTURE_ROLES` to file name in textures/."""
+    face_tracks: dict[str, str] = field(default_factory=dict)
+    """Performance name to a movie in textures/: picture n, counted from 0, is the face at its sample n."""
 
     @staticmethod
     def create(folder: Path | str, name: str = "", **values: Any) -> Avatar:
@@ -178,6 +195,20 @@ class Avatar:
         except OSError as problem:
             raise AvatarError(f"{path} cannot be written: {problem.strerror or problem}.") from problem
 
+    def texture_path(self, role: str) -> Path | None:
+        """Where the texture of one of `TEXTURE_ROLES` lies, whether or not it is still there."""
+        return self.folder / _TEXTURES / self.textures[role] if role in self.textures else None
+
+    def face_track_path(self, performance: str) -> Path | None:
+        """Where the face track of a performance lies, whether or not it is still there."""
+        file = self.face_tracks.get(performance)
+        return self.folder / _TEXTURES / file if file else None
+
+    @property
+    def texture_folder(self) -> Path:
+        """Where textures and face tracks lie."""
+        return self.folder / _TEXTURES
+
     def media_path(self, role: str) -> Path | None:
         """Where the medium of this role lies, whether or not it is still there; None where the avatar has
         none.
@@ -215,6 +246,9 @@ _FIELDS: dict[str, type] = {
     "provenance": dict,
     "warnings": list,
     "performance_files": dict,
+    "colours": dict,
+    "textures": dict,
+    "face_tracks": dict,
 }
 
 
@@ -252,7 +286,8 @@ def _from_json(folder: Path, value: Any) -> Avatar:
     if value["schema"] > SCHEMA_VERSION:
         message = f"{folder.name} was made by a newer version of Likeness."
         raise AvatarError(message, "Update the extension to open it.")
-    value = {"appearance": {}, **value}  # avatars of before have none
+    before: dict[str, Any] = {"appearance": {}, "colours": {}, "textures": {}, "face_tracks": {}}
+    value = {**before, **value}  # avatars made before these existed have none
     try:
         _check_fields(value)
         fields: dict[str, Any] = {key: value[key] for key in _FIELDS} | _read_head(folder, value.get("head"))
@@ -289,8 +324,14 @@ def _check_fields(value: Mapping[str, Any]) -> None:
     if value["gender"] not in GENDERS:
         raise ValueError(f"gender is {value['gender']!r} and not one of {GENDERS}")
     for key, number in (*value["identity"].items(), *value["appearance"].items()):
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        if not _is_finite(number):
             raise ValueError(f"the parameter {key!r} is {number!r} and not a finite number")
+    for key, colour in value["colours"].items():
+        if not isinstance(colour, list) or len(colour) != 3 or not all(map(_is_finite, colour)):
+            raise ValueError(f"the colour {key!r} is {colour!r} and not three finite numbers")
+    for key, file in (*value["textures"].items(), *value["face_tracks"].items()):
+        if not isinstance(file, str) or Path(file).name != file or file in ("", ".", ".."):
+            raise ValueError(f"the texture {key!r} is {file!r} and not a plain file name")
     for text in (*value["media"].values(), *value["performance_files"].values(), *value["warnings"]):
         if not isinstance(text, str):
             raise ValueError(f"{text!r} must be text")
@@ -300,3 +341,7 @@ def _check_fields(value: Mapping[str, Any]) -> None:
     for path in value["media"].values():
         if not Path(path).is_absolute() and ".." in Path(path).parts:
             raise ValueError(f"media path {path!r} leaves the folder")
+
+
+def _is_finite(number: Any) -> bool:
+    return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
