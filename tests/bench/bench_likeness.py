@@ -97,7 +97,7 @@ def against_truth(kind: str, model: HeadModel, truth: Truth) -> dict[str, float]
         "time_s": truth.time_s(found),
         "identity_s": middle - begin,
         "take_ms_per_frame": 1000 * (end - middle) / track.frame_count,
-        **live(track, Likeness(fit.person, found, {}, ())),
+        **live(track, Likeness(fit.person, found, {}, (), fit, {})),
     }
 
 
