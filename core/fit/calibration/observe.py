@@ -11,10 +11,10 @@ import numpy as np
 from ...head.embedding import LANDMARKS
 from ...head.model import HeadModel
 from ...progress import Progress
+from ...raster import Buffer
 from ...track.detector import Detector
 from .paint import Paint
 from .picture import Shot, draw, shade
-from .raster import Buffer
 from .regions import mirror
 from .surface import HeadSurface
 from .views import Scene, placed

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...raster import Buffer, rasterise
 from .paint import Paint, brow_cover, hair_cover, lip_cover
-from .raster import Buffer, rasterise
 from .surface import EYE, GUM, SKIN, TOOTH, HeadSurface
 
 Array = np.ndarray

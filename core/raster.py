@@ -3,7 +3,7 @@
 
 All triangles are drawn at once: every triangle is laid out into the pixels of its bounding box, pixels
 outside are dropped, and the nearest of those that remain wins. A head of 20,000 triangles in 512 x 512 takes
-a tenth of a second.
+some 25 ms on one core.
 """
 
 from __future__ import annotations
@@ -53,47 +53,57 @@ def rasterise(
     if cull:
         drawn &= area < 0
     chosen = np.flatnonzero(drawn)
-    chosen, x, y = _candidates(corners, chosen, size)
-    centre = np.stack([x + 0.5, y + 0.5], axis=1)
-    a, b, c = (corners[chosen, k] for k in range(3))
-    flat = np.stack([_cross(b - centre, c - centre), _cross(c - centre, a - centre)], axis=1)
-    flat /= area[chosen, None]
-    flat = np.column_stack([flat, 1.0 - flat.sum(axis=1)])
-    inside = np.all(flat >= -1e-9, axis=1)
-    chosen, x, y, flat = chosen[inside], x[inside], y[inside], flat[inside]
-    scaled = flat / depth[triangles[chosen]]
-    nearness = scaled.sum(axis=1)
-    order = np.argsort(nearness, kind="stable")  # the nearest comes last and stays
+    owner, x, y, flat = _candidates(corners[chosen], area[chosen], size)
+    inside = np.all(flat >= -1e-9, axis=0)
+    chosen, x, y = chosen[owner[inside]], x[inside], y[inside]
+    scaled = flat[:, inside] / depth[triangles[chosen].T]
+    nearness = scaled[0] + scaled[1] + scaled[2]
+    place = y * size[1] + x
+    nearest = np.zeros(size[0] * size[1])
+    np.maximum.at(nearest, place, nearness)
+    won = np.flatnonzero(nearness == nearest[place])
     winner = np.full(size, -1, np.int64)
-    winner[y[order], x[order]] = order
-    return _buffer(winner, chosen, scaled / nearness[:, None], 1.0 / nearness)
+    winner.reshape(-1)[place[won]] = won
+    return _buffer(winner, chosen, scaled, nearness)
 
 
 def _cross(a: Array, b: Array) -> Array:
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
-def _candidates(corners: Array, chosen: Array, size: tuple[int, int]) -> tuple[Array, Array, Array]:
-    """Each chosen triangle with every pixel (x, y) whose centre its bounding box holds."""
+def _candidates(corners: Array, area: Array, size: tuple[int, int]) -> tuple[Array, Array, Array, Array]:
+    """Each triangle ((n, 3, 2) px, of twice the signed `area`) with every pixel whose centre its bounding box
+    holds: its number, x, y, and (3, candidates) weights of its corners, not yet corrected for perspective.
+    """
     limit = np.array([size[1], size[0]])
-    low = np.clip(np.ceil(corners[chosen].min(axis=1) - 0.5), 0, limit).astype(np.int64)
-    high = np.clip(np.floor(corners[chosen].max(axis=1) - 0.5) + 1, 0, limit).astype(np.int64)
+    low = np.clip(np.ceil(corners.min(axis=1) - 0.5), 0, limit).astype(np.int64)
+    high = np.clip(np.floor(corners.max(axis=1) - 0.5) + 1, 0, limit).astype(np.int64)
     extent = np.maximum(high - low, 0)
     count = extent[:, 0] * extent[:, 1]
-    owner = np.repeat(np.arange(len(chosen)), count)
+    owner = np.repeat(np.arange(len(corners)), count)
     place = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    width = extent[owner, 0]
-    return chosen[owner], low[owner, 0] + place % width, low[owner, 1] + place // width
+    down, across = np.divmod(place, extent[owner, 0])
+    flat = np.empty((3, len(owner)))
+    # Weights are linear over the picture: one value and one step per triangle, counted from its first pixel.
+    for k in (0, 1):
+        a, b = corners[:, (k + 1) % 3], corners[:, (k + 2) % 3]
+        begin = _cross(a - (low + 0.5), b - (low + 0.5)) / area
+        step = np.stack([a[:, 1] - b[:, 1], b[:, 0] - a[:, 0]]) / area
+        flat[k] = begin[owner] + step[0, owner] * across + step[1, owner] * down
+    flat[2] = 1.0 - flat[0] - flat[1]
+    return owner, low[owner, 0] + across, low[owner, 1] + down, flat
 
 
-def _buffer(winner: Array, triangle: Array, weights: Array, depth: Array) -> Buffer:
+def _buffer(winner: Array, triangle: Array, scaled: Array, nearness: Array) -> Buffer:
+    """The buffer of the candidates that won; `scaled` are weights over depth, which sum to `nearness`."""
     seen = winner >= 0
+    won = winner[seen]
     result = Buffer(
         np.full(winner.shape, -1, np.int32),
         np.zeros((*winner.shape, 3), np.float32),
         np.full(winner.shape, np.inf, np.float32),
     )
-    result.triangle[seen] = triangle[winner[seen]]
-    result.weights[seen] = weights[winner[seen]]
-    result.depth[seen] = depth[winner[seen]]
+    result.triangle[seen] = triangle[won]
+    result.weights[seen] = (scaled[:, won] / nearness[won]).T
+    result.depth[seen] = 1.0 / nearness[won]
     return result
