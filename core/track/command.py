@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..arguments import existing_folder
 from ..errors import SettingsError
 from ..progress import Progress
 
@@ -23,7 +24,7 @@ def add_track(
     track.add_argument("--media", choices=("auto", "movie", "photos"), default="auto")
     track.add_argument(
         "--models",
-        type=Path,
+        type=existing_folder,
         action="append",
         default=[],
         metavar="DIR",

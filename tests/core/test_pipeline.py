@@ -340,3 +340,18 @@ def test_a_missing_capture_is_refused(tmp_path):
 def test_a_performance_alone_is_a_file_of_its_own(tmp_path, take):
     avatar = make_avatar(take, tmp_path / "Ada.avatar")
     same(Performance.load(avatar.performance_path(avatar.performances[0])), avatar.load_performance())
+
+
+@pytest.mark.parametrize(
+    "option, said",
+    [
+        (["--models", "nowhere"], "there is no folder nowhere"),
+        (["--identity", "age=old"], "is not NAME=VALUE"),
+    ],
+)
+def test_an_option_of_no_use_is_a_usage_error_of_one_sentence(option, said, capsys):
+    from core.__main__ import parser
+
+    with pytest.raises(SystemExit) as stopped:
+        parser().parse_args(["avatar", "a.mp4", "-o", "a.avatar", *option])
+    assert stopped.value.code == 2 and said in capsys.readouterr().err

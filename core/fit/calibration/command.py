@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ...arguments import existing_folder
 from ...errors import SettingsError
 from ...progress import Progress
 
@@ -25,7 +26,12 @@ def add_calibrate(
     )
     verb.add_argument("--pictures", type=int, default=240, metavar="N", help="more is slower and finer")
     verb.add_argument(
-        "--models", type=Path, action="append", default=[], metavar="DIR", help="folder with a landmark model"
+        "--models",
+        type=existing_folder,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder with a landmark model",
     )
     verb.set_defaults(run=run_calibrate)
 
