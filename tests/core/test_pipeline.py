@@ -343,7 +343,7 @@ def test_a_performance_alone_is_a_file_of_its_own(tmp_path, take):
 
 
 @pytest.mark.parametrize(
-    "option, said",
+    ("option", "said"),
     [
         (["--models", "nowhere"], "there is no folder nowhere"),
         (["--identity", "age=old"], "is not NAME=VALUE"),
