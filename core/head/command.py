@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verb `import-model` of the command line."""
+"""The verbs `import-model` and `compile-atlas` of the command line."""
 
 from __future__ import annotations
 
@@ -65,3 +65,26 @@ def run_import_model(options: argparse.Namespace, progress: Progress) -> tuple[d
         "sha256": model.sha256,
     }
     return value, [f"{key}: {entry}" for key, entry in value.items() if entry != ""]
+
+
+def add_compile_atlas(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    """Declare the verb `compile-atlas`."""
+    verb = verbs.add_parser(
+        "compile-atlas", parents=[common], help="compile the texture layout of the anny head"
+    )
+    verb.add_argument("-o", "--output", type=Path, metavar="ATLAS.npz", help="default: the one that ships")
+    verb.set_defaults(run=run_compile_atlas)
+
+
+def run_compile_atlas(options: argparse.Namespace, progress: Progress) -> tuple[dict[str, Any], list[str]]:
+    """Lay the head out anew and write the file. Needs scipy; takes some minutes."""
+    from . import load_model
+    from .atlas import atlas_path
+    from .compile_atlas import compile_atlas
+
+    model = load_model("anny")
+    target = (options.output or atlas_path(model)).absolute()
+    value = compile_atlas(model, target, progress)
+    return value, [f"{key}: {entry}" for key, entry in value.items()]
