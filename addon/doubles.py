@@ -11,6 +11,7 @@ import bpy
 
 from ..core.avatar import Avatar
 from ..core.performance import Performance
+from ..core.person import rest_of
 from . import footage_view, preferences, tracking
 from .kinds import Context, Root, Scene
 from .looks import change_look, note_look
@@ -32,7 +33,6 @@ from .scene.build import build
 from .scene.double import Double, find_double, find_doubles
 from .scene.head_motion import has_position
 from .scene.materials import Look
-from .scene.person import rest_of
 from .scene.settings import BuildSettings
 from .scene.timing import rate_of
 

@@ -17,9 +17,9 @@ import numpy as np
 from ..core.avatar import Avatar
 from ..core.filters import FilterSettings, per_shape
 from ..core.head import HeadModel, load_model
+from ..core.person import identity_of
 from .kinds import Root
 from .scene.materials import Look
-from .scene.person import identity_of
 
 PHENOTYPES = (
     "gender", "age", "muscle", "weight", "height", "proportions", "cupsize", "firmness", "african", "asian",

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import bpy
 
 from ..core.errors import LikenessError
+from ..core.person import rest_of
 from .doubles import rebuild
 from .kinds import Context, Root, Scene
 from .person import identity_from, model_of, personified, token_of
@@ -22,7 +23,6 @@ from .runtime import SESSION
 from .scene import action
 from .scene.looks import set_material_mode
 from .scene.mesh import update_body
-from .scene.person import rest_of
 from .styling import light_scene, wear_look
 
 QUICK, SETTLED = 0.12, 0.7

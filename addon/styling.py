@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ..core.errors import SettingsError
+from ..core.person import rest_of
 from .kinds import Context, Root, Scene
 from .looks import change_look
 from .person import fill_look, identity_from, look_from, model_of, personified, token_of
@@ -13,7 +14,6 @@ from .scene import lights
 from .scene.double import find_doubles
 from .scene.light_sets import items as lighting_items
 from .scene.looks import material_mode, set_material_mode
-from .scene.person import rest_of
 
 __all__ = [
     "light_scene",

@@ -14,11 +14,11 @@ from ...core.avatar import Avatar
 from ...core.filters import FilterSettings
 from ...core.head import HeadModel, Rest, load_model
 from ...core.performance import Performance
+from ...core.person import rest_of
 from . import action, camera, footage_camera, lights, posture, rig, sound, timing
 from .double import Double, tag, tagged
 from .looks import apply_look
 from .mesh import update_body
-from .person import rest_of
 from .placement import eye_centre, feet_height, parent_to_head, place_root
 from .settings import BuildSettings
 from .workspace import preserved, scene_and_layer

@@ -20,7 +20,7 @@ def model():
 
 
 def rest_of(model, person):
-    return part("addon.scene.person").rest_of(model, person)
+    return part("core.person").rest_of(model, person)
 
 
 def turns_at(model, take, frame: int, share: float = 0.45) -> dict:

@@ -183,7 +183,7 @@ def test_a_vertex_of_the_body_is_where_the_fit_has_it(empty_scene):
     model = part("core.head").load_model("anny")
     person, take = avatar(), fitted()
     double = build(person, take)
-    rest = part("addon.scene.person").rest_of(model, person)
+    rest = part("core.person").rest_of(model, person)
     rows = part("addon.scene.mesh").body_rows(model)
     joint = model.joint_names.index("head")
     stiff = np.flatnonzero((model.skin_joints[rows, 0] == joint) & (model.skin_weights[rows, 0] > 0.999))

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...core.avatar import Avatar
-from ...core.errors import AvatarError
-from ...core.head import HeadModel, Rest
+from .avatar import Avatar
+from .errors import AvatarError
+from .head import HeadModel, Rest
 
 _GENDER = {"male": 0.0, "female": 1.0}
 
