@@ -15,6 +15,7 @@ import numpy as np
 
 from ...core.arkit import ARKIT_NAMES
 from ...core.head import TO_BLENDER, HeadModel, Rest
+from ...core.head.atlas import load_atlas
 
 HELPER_PARTS = ("tights", "skirt", "hair")
 ROW_ATTRIBUTE = "likeness_row"
@@ -22,7 +23,14 @@ ROW_ATTRIBUTE = "likeness_row"
 PART_ATTRIBUTE = "likeness_part"
 """Face attribute (int): index into the model's `part_names`."""
 UV_NAME = "UVMap"
+HEAD_UV_NAME = "HeadUV"
+"""The layout in which the person's own face is stored (`core.head.atlas`)."""
+BLEND_ATTRIBUTE = "likeness_blend"
+"""Point attribute (float): 1 on the head, falling to 0 where the neck's picture ends."""
+NOWHERE = -1.0
+"""Both coordinates of corners that the head's layout leaves out: outside its square."""
 _MODEL_KEY = "likeness_model"
+_ATLAS_KEY = "likeness_atlas"
 
 
 def to_blender(points: np.ndarray) -> np.ndarray:
@@ -61,6 +69,7 @@ def update_body(obj: bpy.types.Object, model: HeadModel, rest: Rest) -> bool:
         mesh.clear_geometry()
         _write_surface(mesh, model)
     rows = body_rows(model)
+    _write_atlas(mesh, model, rows)
     points = np.ascontiguousarray(to_blender(rest.vertices[rows]), np.float32)
     mesh.vertices.foreach_set("co", points.ravel())
     _write_keys(obj, model, rows, points)
@@ -88,6 +97,22 @@ def _write_surface(mesh: Any, model: HeadModel) -> None:
     _write_ints(mesh, ROW_ATTRIBUTE, "POINT", rows)
     _write_ints(mesh, PART_ATTRIBUTE, "FACE", model.face_part[kept])
     mesh.shade_smooth()
+
+
+def _write_atlas(mesh: Any, model: HeadModel, rows: np.ndarray) -> None:
+    """The head's own layout beside the model's, which stays the active one; once per mesh and layout."""
+    atlas = load_atlas(model)
+    if mesh.get(_ATLAS_KEY) == atlas.sha256 and HEAD_UV_NAME in mesh.uv_layers:
+        return
+    kept = visible_faces(model)
+    corners = atlas.corner_uv[kept][model.faces[kept] >= 0]
+    layer = mesh.uv_layers.get(HEAD_UV_NAME) or mesh.uv_layers.new(name=HEAD_UV_NAME, do_init=False)
+    layer.uv.foreach_set("vector", np.nan_to_num(corners, nan=NOWHERE).astype(np.float32).ravel())
+    blend = mesh.attributes.get(BLEND_ATTRIBUTE) or mesh.attributes.new(BLEND_ATTRIBUTE, "FLOAT", "POINT")
+    blend.data.foreach_set("value", np.ascontiguousarray(atlas.blend[rows], np.float32))
+    own = mesh.uv_layers[UV_NAME]
+    own.active = own.active_render = True
+    mesh[_ATLAS_KEY] = atlas.sha256
 
 
 def _write_ints(mesh: Any, name: str, domain: str, values: np.ndarray) -> None:
