@@ -14,6 +14,7 @@ from .arguments import existing_folder, named_value
 from .errors import AvatarError
 from .files import read_json
 from .progress import Progress
+from .texturing import TEXTURES
 
 Outcome = tuple[dict[str, Any], list[str]]
 """What a program gets, and the lines a person gets."""
@@ -72,7 +73,19 @@ def add_verbs(
         metavar="DIR",
         help="folder with a landmark model",
     )
+    _add_texture_options(avatar)
     avatar.set_defaults(run=run_avatar)
+
+    texture = verbs.add_parser(
+        "texture", parents=[common], help="make the textures of an avatar again from its footage"
+    )
+    texture.add_argument("avatar", type=Path, metavar="NAME.avatar")
+    texture.add_argument("--capture", type=Path, metavar="CAPTURE", help="where the footage lies now")
+    texture.add_argument(
+        "--performance", default="", metavar="NAME", help="default: the first that was tracked"
+    )
+    _add_texture_options(texture)
+    texture.set_defaults(run=run_texture)
 
     refit = verbs.add_parser(
         "refit", parents=[common], help="solve a tracked performance again with a frame of it as neutral"
@@ -108,6 +121,27 @@ def add_verbs(
     head.add_argument("-o", "--output", type=Path, metavar="MODEL.npz", help="default: the one that ships")
     head.set_defaults(run=run_compile_head)
 
+    from .head.command import add_compile_atlas
+
+    add_compile_atlas(verbs, common)
+
+
+def _add_texture_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--texture",
+        choices=TEXTURES,
+        default="off",
+        help="what is taken from the footage: one texture, or also a movie of the face; default: track",
+    )
+    verb.add_argument(
+        "--texture-size",
+        type=int,
+        choices=(0, 512, 1024, 2048, 4096),
+        default=0,
+        metavar="PX",
+        help="512, 1024, 2048 or 4096; 0, the default, chooses by the footage",
+    )
+
 
 def run_inspect(options: argparse.Namespace, progress: Progress) -> Outcome:
     """Look into a capture and write nothing."""
@@ -133,10 +167,14 @@ def run_avatar(options: argparse.Namespace, progress: Progress) -> Outcome:
         name=options.name,
         tracking={"on": True, "off": False}.get(options.tracking),
         models=options.models,
+        texture=options.texture,
+        texture_size=options.texture_size,
     )
     value = {
         "avatar": str(avatar.folder),
         "name": avatar.name,
+        "textures": avatar.textures,
+        "face_tracks": avatar.face_tracks,
         "performances": list(avatar.performances),
         "media": avatar.media,
         "warnings": avatar.warnings,
@@ -156,6 +194,24 @@ def _tracking_line(path: Path) -> list[str]:
     found = f"{tracking['tracked']} of {tracking['total']} frames by {tracking['detector']}"
     off = f"{fit['landmark_error_px']:.2f} px ({100 * fit['landmark_error_of_face']:.2f}% of the face)"
     return [f"  tracked: {found}; landmarks are {off} off"]
+
+
+def run_texture(options: argparse.Namespace, progress: Progress) -> Outcome:
+    """Make the textures of an avatar again."""
+    from .texturing import retexture
+
+    avatar = retexture(
+        options.avatar,
+        options.texture,
+        options.texture_size,
+        options.performance,
+        options.capture,
+        progress,
+    )
+    value = {"avatar": str(avatar.folder), "textures": avatar.textures, "face_tracks": avatar.face_tracks}
+    files = [*avatar.textures.values(), *avatar.face_tracks.values()]
+    lines = [f"{avatar.folder}", f"  textures: {', '.join(files)}"]
+    return value, lines + [f"  note: {warning}" for warning in avatar.warnings]
 
 
 def run_refit(options: argparse.Namespace, progress: Progress) -> Outcome:

@@ -21,6 +21,7 @@ from .head import HeadModel, load_model, model_path
 from .performance import Performance
 from .progress import Progress, silent, subrange
 from .report import Report, frame_counts
+from .texturing import TextureRequest, texture_avatar
 
 if TYPE_CHECKING:
     from .fit.likeness import Likeness
@@ -49,11 +50,15 @@ def make_avatar(
     name: str = "",
     tracking: bool | None = None,
     models: Sequence[Path] = (),
+    texture: str = "off",
+    texture_size: int = 0,
 ) -> Avatar:
-    """The whole way: read, track, fit, keep the media, write `out_folder` (NAME.avatar) with report.json.
+    """The whole way: read, track, fit, texture, keep the media, write `out_folder` (NAME.avatar) with
+    report.json.
 
     tracking: True insists on tracking the face in the footage, False leaves it out, None tracks where the
-    footage and the libraries for it are there. models: folders that may hold a landmark model.
+    footage and the libraries for it are there. models: folders that may hold a landmark model. texture: one
+    of `core.texturing.TEXTURES`, of footage that was tracked. texture_size: px, 0 chooses by the footage.
 
     The folder is built beside its place and moved there when complete, so a failure or Cancelled leaves
     nothing. An avatar that is there already is replaced; performances of other captures in it are taken
@@ -85,10 +90,10 @@ def make_avatar(
             known,
             report,
             models,
-            subrange(progress, 0.1, 0.8),
+            subrange(progress, 0.1, 0.45),
             recorded=performance is not None,
         )
-    progress(0.8, "head", "Shaping the head")
+    progress(0.45, "head", "Shaping the head")
     with report.stage("head"):
         values = head_values(model, person, found[1] if found else None)
     if found is not None and "gender" not in known:
@@ -105,14 +110,17 @@ def make_avatar(
             takes = [take for take in (performance, found[1].performance if found else None) if take]
             _keep_earlier(avatar, out, [take.name for take in takes])
             with report.stage("media"):
-                _keep_media(avatar, capture, subrange(progress, 0.85, 0.95))
-            progress(0.95, "write", "Writing the avatar")
+                _keep_media(avatar, capture, subrange(progress, 0.46, 0.54))
+            progress(0.54, "write", "Writing the avatar")
             with report.stage("write"):
                 avatar.save()
                 for take in takes:
                     avatar.add_performance(take)
                 if found:
                     avatar.add_track(found[1].performance.name, found[0])
+            if found and texture != "off":
+                request = TextureRequest(found[1].performance.name, texture, texture_size)
+                texture_avatar(avatar, capture, model, request, report, subrange(progress, 0.55, 0.99))
             report.write(folder / "report.json")
     except OSError as problem:
         raise AvatarError(
@@ -237,6 +245,11 @@ def _keep_earlier(avatar: Avatar, earlier: Path, made: Sequence[str]) -> None:
             if old.track_path(name).is_file():
                 avatar.track_path(name).parent.mkdir(exist_ok=True)
                 shutil.copy2(old.track_path(name), avatar.track_path(name))
+            movie = old.face_track_path(name)
+            if movie is not None and movie.is_file():
+                avatar.texture_folder.mkdir(exist_ok=True)
+                shutil.copy2(movie, avatar.texture_folder / movie.name)
+                avatar.face_tracks[name] = movie.name
     kept = ", ".join(name for name in old.performance_files if name not in made)
     if old.provenance.get("capture", {}).get("path") != avatar.provenance["capture"]["path"]:
         avatar.warnings.append(

@@ -34,6 +34,8 @@ class Report:
     """`total`, `tracked`, `lost` and damaged (`dropped`) frames of the footage and the `detector`, where it
     was tracked.
     """
+    texture: dict[str, float] | None = None
+    """Figures of the textures, where some were made."""
     warnings: list[str] = field(default_factory=list)
     """One sentence each."""
 
@@ -49,6 +51,7 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """The content of report.json."""
         values = {"seconds": self.seconds, "frames": self.frames, "fit": self.fit, "tracking": self.tracking}
+        values["texture"] = self.texture
         return {**values, "warnings": self.warnings, "versions": versions()}
 
     def write(self, path: Path) -> None:
