@@ -58,9 +58,8 @@ def view(renderer, head):
 def slope(size: int = 512) -> np.ndarray:
     """A texture that says where it is: red is u, green is v."""
     at = np.rint(255 * (np.arange(size) + 0.5) / size).astype(np.uint8)
-    return np.stack(
-        [np.tile(at, (size, 1)), np.tile(at[::-1, None], (1, size)), np.zeros((size, size))], -1
-    ).astype(np.uint8)
+    across, up = np.broadcast_arrays(at[None], at[::-1, None])
+    return np.stack([across, up, np.zeros_like(up)], axis=-1)
 
 
 def met(ray: np.ndarray, corners: np.ndarray) -> tuple[int, np.ndarray]:
@@ -110,7 +109,7 @@ def test_light_and_gain_multiply_in_linear_light(view):
     seen = view.regions() > 0
     plain, lit = view.picture(grey), view.picture(grey, Flat(), np.array([1.0, 0.5, 2.0]))
     assert np.all(plain[seen] == 186)
-    expected = to_srgb(to_linear(np.uint8(186)) * np.array([0.5, 0.25, 1.0]))
+    expected = to_srgb(to_linear(np.array(186, np.uint8)) * np.array([0.5, 0.25, 1.0]))
     assert np.all(np.abs(lit[seen].astype(int) - expected) <= 1)
 
 
@@ -144,7 +143,7 @@ def test_smaller_footage_shows_the_same(model, atlas, head, view):
 
 
 def test_a_head_beside_the_picture_is_not_drawn(renderer, head):
-    _, region = renderer.render(head + [5.0, 0.0, 0.0], CAMERA, 0, slope())
+    _, region = renderer.render(head + np.array([5.0, 0.0, 0.0]), CAMERA, 0, slope())
     assert not region.any()
 
 
