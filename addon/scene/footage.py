@@ -23,18 +23,13 @@ from ...core.performance import Performance
 from . import bpy_compat
 from .double import ID_KEY, ROLE_KEY, Double, tag
 from .footage_camera import ROLE, footage_channels, frame_of, remove_channels
+from .movie_clock import movie_rate, pictures_at
 from .timing import rate_of
 
 _CHANNELS = "background_images["
 """How the data paths of a camera's backgrounds begin."""
-_UNEVEN = 0.2
-"""Spread of the steps between samples, as a share of the median step, from which a recording has no steady
-rate.
-"""
 _LATEST_START = 1.0
 """Seconds by which a movie's pictures may begin after its sound."""
-_JUST_BEFORE = 0.1
-"""Share of a picture by which a time stamp may be rounded up."""
 
 
 @dataclass(frozen=True)
@@ -177,31 +172,6 @@ def _movie_start(performance: Performance) -> float:
     """
     begin = float(performance.time[0])
     return begin if performance.camera is not None and 0.0 < begin < _LATEST_START else 0.0
-
-
-def pictures_at(times: np.ndarray, samples: np.ndarray, rate: float) -> np.ndarray:
-    """(n,) int: which picture of a movie of this `rate`, as Blender counts them, to show at `times` (n,).
-
-    samples: (T,) when the tracked pictures begin. All in seconds from the movie's first picture.
-
-    At a steady rate it is the nearest picture. Otherwise Blender's count goes by time, and shows the last
-    picture that has begun: then it is the first count at which the nearest sample's picture has begun.
-    """
-    steps = np.diff(samples)
-    if len(steps) < 2 or np.ptp(steps) <= _UNEVEN * np.median(steps):
-        return np.rint(times * rate).astype(int)
-    later = np.clip(np.searchsorted(samples, times), 1, len(samples) - 1)
-    before, after = samples[later - 1], samples[later]
-    nearest = np.where(times - before <= after - times, before, after)
-    return np.ceil(nearest * rate - _JUST_BEFORE).astype(int)
-
-
-def movie_rate(path: Path) -> float:
-    """Pictures per second by which Blender counts a movie's pictures; 0 for what is no movie."""
-    clip: Any = bpy.data.movieclips.load(str(path))
-    rate = float(clip.fps)
-    bpy.data.movieclips.remove(clip)
-    return rate
 
 
 def _attach_photos(

@@ -163,7 +163,7 @@ def test_uneven_recordings_show_the_picture_that_was_tracked(module):
     rng = np.random.default_rng(2)
     begun = np.concatenate([[0.0], np.cumsum(rng.choice([1 / 60, 1 / 30, 1 / 15], 200))])
     rate, times = 60.0, np.arange(0, int(begun[-1] * 24)) / 24.0
-    counts = part("addon.scene.footage").pictures_at(times, begun, rate)
+    counts = part("addon.scene.movie_clock").pictures_at(times, begun, rate)
     shown_now = np.searchsorted(begun, counts / rate + 1e-6, side="right") - 1
     nearest = np.abs(begun[:, None] - times).argmin(axis=0)
     assert np.abs(begun[shown_now] - begun[nearest]).max() < 1e-9
