@@ -36,6 +36,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--gender", type=str.lower, choices=("female", "male"))
     made.add_argument("--age", type=float, metavar="0..1")
     made.add_argument("--name", default="", help="name of the person; default: that of the capture")
+    made.add_argument(
+        "--texture",
+        type=str.upper,
+        choices=("OFF", "STILL", "TRACK"),
+        default="TRACK",
+        help="what the footage gives the face: nothing, one texture, or also a movie; default: TRACK",
+    )
     made.add_argument("--lighting", type=str.upper, metavar="SET", help="lighting set")
     made.add_argument("--codec", type=str.upper, choices=("H264", "H265"), default="H264")
     return made

@@ -158,6 +158,7 @@ def _make_avatar(job: Run) -> Path:
         options.out,
         preferences.job_environ(),
         tracking,
+        options.texture,
     )
     result = run_worker(order.arguments(), _Spoken(), python=order.python, environ=order.environ)
     report = json.loads((Path(result["avatar"]) / "report.json").read_text(encoding="utf-8"))

@@ -37,6 +37,8 @@ class AvatarOrder:
     """Environment variables of the worker, over our own."""
     tracking: str = "auto"
     """`on` insists on tracking the footage, `off` leaves it out, `auto` tracks where the worker can."""
+    texture: str = "TRACK"
+    """One of OFF, STILL and TRACK: what is taken from the footage for the face's texture."""
     preview: str = ""
     """A picture or movie of the capture, to show meanwhile."""
 
@@ -70,7 +72,7 @@ class AvatarOrder:
     def arguments(self) -> list[str]:
         """The worker's command line."""
         arguments = ["avatar", str(self.capture.absolute()), "-o", str(self.target()), f"--name={self.name}"]
-        arguments += ["--tracking", self.tracking]
+        arguments += ["--tracking", self.tracking, "--texture", self.texture.lower()]
         if self.gender:
             arguments += ["--gender", self.gender.lower()]
         if self.age is not None:
@@ -106,7 +108,7 @@ def gender_of(capture: Capture, preferred: str, tracking: str) -> str:
     return "" if looked_at or read_person(capture).gender else preferred
 
 
-_STAGES = {"track": "Tracking", "fit": "Fitting"}
+_STAGES = {"track": "Tracking", "fit": "Fitting", "texture": "Texturing"}
 """Stages that are long enough to be named beside what is done in them."""
 
 

@@ -41,8 +41,6 @@ def texture_avatar(
     """Make the textures of an avatar in its folder and save it. What keeps a texture from being made is a
     warning: head and performance are of use without.
     """
-    from .texture.make import TextureSettings, make_textures
-
     performance = avatar.load_performance(request.performance)
     if performance.camera is None:
         raise AvatarError(
@@ -50,6 +48,8 @@ def texture_avatar(
             "Choose one that was tracked.",
         )
     try:
+        from .texture.make import TextureSettings, make_textures
+
         made = make_textures(
             avatar.texture_folder,
             capture,
@@ -64,6 +64,9 @@ def texture_avatar(
         )
     except LikenessError as problem:
         report.warnings.append(f"The face has no texture from the footage: {problem.message}")
+        return
+    except ImportError as problem:
+        report.warnings.append(f"The face has no texture: this Python has no {problem.name}.")
         return
     avatar.textures |= made.files
     if made.face_track:

@@ -23,6 +23,7 @@ from . import (
     refit,
     render,
     stop_job,
+    texture,
 )
 
 MODULES = (
@@ -31,6 +32,7 @@ MODULES = (
     inspect_capture,
     footage,
     refit,
+    texture,
     stop_job,
     double,
     identity,

@@ -14,6 +14,7 @@ class Op(StrEnum):
     INSPECT_CAPTURE = "likeness.inspect_capture"
     SHOW_ON_FOOTAGE = "likeness.show_on_footage"
     REFIT_NEUTRAL = "likeness.refit_neutral"
+    MAKE_TEXTURES = "likeness.make_textures"
     STOP_JOB = "likeness.stop_job"
 
     OPEN_AVATAR = "likeness.open_avatar"

@@ -77,6 +77,16 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
         "weights alone",
         default=True,
     )
+    texture: EnumProperty(
+        name="Texture",
+        description="What is taken from the footage for the face",
+        items=(
+            ("TRACK", "Still and Track", "One texture, and a movie of the face in step with the action", 0),
+            ("STILL", "Still", "One texture", 1),
+            ("OFF", "None", "A painted skin that suits the person", 2),
+        ),
+        default="TRACK",
+    )
     use_sound: BoolProperty(
         name="Sound", description="Put the capture's sound into the sequencer, in sync", default=True
     )
@@ -108,6 +118,9 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
         source.prop(self, "use_folder")
         source.prop(self, "name")
         source.prop(self, "use_tracking")
+        texture = source.row()
+        texture.active = self.use_tracking
+        texture.prop(self, "texture")
         header, person = layout.panel("LIKENESS_import_person")
         header.label(text="Person")
         if person:
@@ -150,6 +163,7 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
                 folder=preferences.avatars_folder(),
                 environ=preferences.job_environ(),
                 tracking=tracking,
+                texture=self.texture,
                 preview=preview_of(capture),
             )
         )
