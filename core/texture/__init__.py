@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A person's own colours: what footage shows of a face, as pictures in the head atlas."""
+"""The person's own face as pictures in the head atlas: still, face track, predicted texture, light, colours.
+
+Runs in the worker, except `predicted`, which Blender reads.
+"""

@@ -14,7 +14,7 @@ import numpy as np
 from ..capture import Member
 from ..capture.member import reason
 from ..errors import CaptureError, WorkerError
-from .pictures import DETECT_SIDE, Picture, Region, detection_size, picture_of, refuse_size, squared
+from .pictures import DETECT_SIDE, Picture, Region, Wanted, detection_size, picture_of, refuse_size, squared
 
 MAX_FRAMES = 1_000_000
 """Over nine hours at 30 frames/s."""
@@ -31,15 +31,25 @@ class Movie:
 
     ordered = True
 
-    def __init__(self, member: Member, *, most: int = DETECT_SIDE, region: Region | None = None) -> None:
+    def __init__(
+        self,
+        member: Member,
+        *,
+        most: int = DETECT_SIDE,
+        region: Region | None = None,
+        wanted: Wanted | None = None,
+        plain: bool = False,
+    ) -> None:
         """Open it; a packed one is unpacked into a temporary folder first. `most`: longest side of what is
-        given; `region`: only that part.
+        given; `region`: only that part; `wanted`: the others are decoded and no more; `plain`: pictures are
+        not made square.
 
         CaptureError when it is damaged or has no pictures, WorkerError without av.
         """
         self.skipped = 0
         self.problems: list[str] = []
         self._member, self._most, self._region = member, most, region
+        self._wanted, self._plain = wanted, plain
         self._close = ExitStack()
         try:
             self._open()
@@ -108,7 +118,8 @@ class Movie:
                 raise CaptureError(
                     f"The movie {self._member.name} has more than {MAX_FRAMES} pictures.", "Cut it."
                 )
-            yield self._picture(frame, time)
+            if self._wanted is None or self._wanted(time):
+                yield self._picture(frame, time)
         if self._stream.frames and count < SHORT * self.total and not self.problems:
             self.problems.append(
                 f"The movie {self._member.name} breaks off after {count} of {self.total} pictures."
@@ -139,7 +150,7 @@ class Movie:
         rgb = np.rot90(frame.to_ndarray(format="rgb24", width=width, height=height), quarters)
         size = (frame.height, frame.width) if quarters % 2 else (frame.width, frame.height)
         extent = (rgb.shape[1], rgb.shape[0])
-        return Picture(squared(rgb), time, size, max(size) / max(extent), extent)
+        return Picture(rgb if self._plain else squared(rgb), time, size, max(size) / max(extent), extent)
 
 
 def start_time(container: Any) -> float:

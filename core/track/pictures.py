@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ FRAME_RATE = 30.0
 
 Region = tuple[int, int, int, int]
 """Left, top, right and bottom of a part of a picture as shown (px)."""
+Wanted = Callable[[float], bool]
+"""Whether the picture at a time (s) is to be given."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,9 @@ class Picture:
     """One picture, upright, ready to be looked at."""
 
     rgb: np.ndarray
-    """(S, S, 3) uint8: the picture, scaled, in the upper left of a black square."""
+    """(S, S, 3) uint8: the picture, scaled, in the upper left of a black square. Not square where the reader
+    was asked for plain pictures.
+    """
     time: float
     """s from the start of the media."""
     size: tuple[int, int]
@@ -103,10 +107,20 @@ class Stills:
     """
 
     def __init__(
-        self, members: Sequence[Member], *, ordered: bool, most: int = 0, region: Region | None = None
+        self,
+        members: Sequence[Member],
+        *,
+        ordered: bool,
+        most: int = 0,
+        region: Region | None = None,
+        wanted: Wanted | None = None,
+        plain: bool = False,
     ) -> None:
-        """`most`: longest side of what is given, by default what suits a detector; `region`: only that."""
+        """`most`: longest side of what is given, by default what suits a detector; `region`: only that;
+        `wanted`: the others are not read; `plain`: pictures are not made square.
+        """
         self.ordered, self.skipped = ordered, 0
+        self._wanted, self._plain = wanted, plain
         self._most, self._region = most or (DETECT_SIDE if ordered else PHOTO_SIDE), region
         self.total = len(members)
         self.problems: list[str] = []
@@ -121,18 +135,21 @@ class Stills:
     def __iter__(self) -> Iterator[Picture]:
         """Pictures in the order of the members; time is the index, by `FRAME_RATE` for frames."""
         for index, member in enumerate(self._members):
+            time = index / FRAME_RATE if self.ordered else float(index)
+            if self._wanted is not None and not self._wanted(time):
+                continue
             try:
                 rgb, size = read_photo(member, None if self._region else self._most)
             except CaptureError as problem:
                 self.skipped += 1
                 self.problems.append(str(problem))
                 continue
-            time = index / FRAME_RATE if self.ordered else float(index)
             if self._region:
                 yield picture_of(rgb, time, self._most, self._region)
                 continue
             extent = (rgb.shape[1], rgb.shape[0])
-            yield Picture(squared(rgb), time, size, max(size) / max(extent), extent)
+            rgb = rgb if self._plain else squared(rgb)
+            yield Picture(rgb, time, size, max(size) / max(extent), extent)
 
 
 def read_photo(member: Member, most: int | None = None) -> tuple[np.ndarray, tuple[int, int]]:

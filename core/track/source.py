@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..capture import Capture, Member
 from ..errors import CaptureError, SettingsError
 from .movie import Movie
-from .pictures import DETECT_SIDE, PHOTO_SIDE, Region, Stills
+from .pictures import DETECT_SIDE, PHOTO_SIDE, Region, Stills, Wanted
 
 MEDIA = ("auto", "movie", "photos")
 
@@ -41,11 +41,20 @@ class Source:
         wanted = {"auto": "movie and no photo", "movie": "movie", "photos": "photo"}[media]
         raise CaptureError(f"{capture.path.name} has no {wanted} to track a face in.", "Add the footage.")
 
-    def open(self, *, most: int = 0, region: Region | None = None) -> Movie | Stills:
+    def open(
+        self,
+        *,
+        most: int = 0,
+        region: Region | None = None,
+        wanted: Wanted | None = None,
+        plain: bool = False,
+    ) -> Movie | Stills:
         """Its pictures for one pass, as a context manager: longest side `most` px (by default what suits
-        a detector), or only a region of each.
+        a detector), or only a region of each. `wanted`: only those; `plain`: not made square.
         """
         most = most or (DETECT_SIDE if self.ordered else PHOTO_SIDE)
         if self.movie:
-            return Movie(self.members[0], most=most, region=region)
-        return Stills(self.members, ordered=self.ordered, most=most, region=region)
+            return Movie(self.members[0], most=most, region=region, wanted=wanted, plain=plain)
+        return Stills(
+            self.members, ordered=self.ordered, most=most, region=region, wanted=wanted, plain=plain
+        )
