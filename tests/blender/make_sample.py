@@ -3,7 +3,8 @@
 
     python build.py sample
 
-Runs in Blender's Python. About a quarter of an hour on two cores.
+Runs in Blender's Python. About a quarter of an hour on two cores; the skin's colour alone (`--albedo-only`)
+takes seconds, and is to be baked again whenever the head's layout changes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ load_tree()
 
 from likeness_tree.addon.scene import build as scene_build  # noqa: E402
 from likeness_tree.addon.scene import camera, movie, render  # noqa: E402
+from likeness_tree.addon.scene.double import find_doubles  # noqa: E402
 from likeness_tree.addon.scene.materials import Look  # noqa: E402
 from likeness_tree.addon.scene.settings import BuildSettings  # noqa: E402
 from likeness_tree.core.avatar import Avatar  # noqa: E402
@@ -36,12 +38,15 @@ from likeness_tree.core.performance import Performance  # noqa: E402
 from core.arkit import ARKIT_NAMES  # noqa: E402
 from core.head import TO_BLENDER, load_model  # noqa: E402
 from tests.sample import acting, face_mesh, person, score, voice  # noqa: E402
+from tests.sample.albedo import bake_albedo  # noqa: E402
 
 MOVIE_SIZE = (312, 416)
 PHOTO_SIZE = (624, 832)
 SAMPLES = 12
 FRAMING = "likeness_framing"
 ARCHIVE = "likeness_sample.zip"
+ALBEDO = "likeness_sample_albedo.png"
+"""The procedural skin's colour in the head's layout, sRGB, 512 x 512."""
 FIXED_TIME = (2026, 1, 1, 0, 0, 0)
 
 
@@ -49,6 +54,7 @@ def main() -> None:
     """Make everything in a scratch folder, then put the two files in place."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--albedo-only", action="store_true", help="bake the skin's colour, film nothing")
     parser.add_argument("--keep", type=Path, help="keep the rendered frames here and resume from them")
     options = parser.parse_args(sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else None)
     with tempfile.TemporaryDirectory() as scratch:
@@ -57,6 +63,10 @@ def main() -> None:
         performance = acting.perform()
         performance.save(folder / "performance.npz")
         scene = stage(folder)
+        options.out.mkdir(parents=True, exist_ok=True)
+        bake_albedo(scene, find_doubles(scene)[0].body, options.out / ALBEDO)
+        if options.albedo_only:
+            return
         truth = {
             "person": person.NAME,
             "gender": person.GENDER,
@@ -71,7 +81,6 @@ def main() -> None:
         # Not the identity: the face in the footage has to say that.
         hints = {"likeness": 1, "gender": person.GENDER}
         (capture / "likeness.json").write_text(json.dumps(hints, indent=1) + "\n", encoding="utf-8")
-        options.out.mkdir(parents=True, exist_ok=True)
         pack(capture, options.out / ARCHIVE)
         shutil.copyfile(folder / "performance.npz", options.out / "likeness_sample_truth.npz")
         (options.out / "likeness_sample_truth.json").write_text(
