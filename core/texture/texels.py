@@ -19,12 +19,14 @@ _AT_ONCE = 2_000_000
 
 @dataclass(frozen=True, eq=False)
 class TexelTable:
-    """The atlas at one size. Row 0 is the top; texel (r, c) is at u = (c + 0.5) / S, v = 1 - (r + 0.5) / S."""
+    """The atlas at a size S. Row 0 is the top; texel (r, c) is at u = (c + .5) / S, v = 1 - (r + .5) / S."""
 
     size: int
     """S."""
     triangles: Array
     """(n, 3) int32 rows of the model."""
+    corners: Array
+    """(n, 3, 2) float32 places of their corners in the square, x right, y down, 0..1."""
     triangle: Array
     """(S, S) int32 index into `triangles`, -1 outside all charts."""
     barycentric: Array
@@ -80,7 +82,7 @@ def _made(key: _Key) -> TexelTable:
         triangle[buffer.covered] = part[buffer.triangle[buffer.covered]]
         barycentric[buffer.covered] = buffer.weights[buffer.covered]
     chart = np.where(triangle >= 0, atlas.triangle_chart[triangle], NONE).astype(np.uint8)
-    return TexelTable(size, atlas.triangles, triangle, barycentric, chart)
+    return TexelTable(size, atlas.triangles, (points / size).astype(np.float32), triangle, barycentric, chart)
 
 
 def _parts(points: Array) -> list[Array]:
