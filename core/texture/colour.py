@@ -36,7 +36,7 @@ def to_linear(picture: Array) -> Array:
 
 
 def to_srgb(linear: Array) -> Array:
-    """Pixels in sRGB, uint8, of linear light (float, any shape); what is outside 0..1 is clipped, NaN is 0."""
+    """Pixels in sRGB, uint8, of linear light (float, any shape); what is outside 0..1 is clipped."""
     steps = np.empty(np.shape(linear), np.float32)
     np.multiply(linear, STEPS, out=steps, casting="unsafe")
     steps += np.float32(0.5)
