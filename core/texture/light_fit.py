@@ -64,8 +64,8 @@ def estimate_take_lighting(
     colours: (N, M, 3) linear 0..1 of M texels in N frames. normals: (N, M, 3) unit, view frame. weights:
     (N, M) 0..1, 0 where a texel is not seen. plain: (M,) 0..1, how surely a texel is bare skin
     (`plain_skin`); others may be of any colour. places: (M, 3) metres where they are on a symmetric head, X
-    to its left (the model's default person); then texels that mirror each other count as of one colour. A thousand
-    texels of 5 to 15 frames in which the head is turned differently are plenty.
+    to its left (the model's default person); then texels that mirror each other count as of one colour. A
+    thousand texels of 5 to 15 frames in which the head is turned differently are plenty.
     """
     partner = np.arange(colours.shape[1]) if places is None else mirrored(places)
     return fit_lighting(colours, normals, weights, plain, partner)
