@@ -17,7 +17,7 @@ from .limits import MAX_HEADER_BOX_BYTES
 from .member import Member, MemberStream
 
 _MAX_BOXES = 100_000
-_MAX_STTS = 4_000_000
+MAX_STTS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -58,20 +58,21 @@ class MovieTables:
 def read_movie_tables(member: Member) -> MovieTables:
     """Read the facts; CaptureError when the member is no MP4 or MOV, is cut off or is damaged."""
     with member.open() as stream:
-        moov = _find_moov(stream, member)
+        moov = find_moov(stream, member)
     try:
         return _parse_moov(moov)
     except (struct.error, LookupError, ValueError, ArithmeticError) as problem:
-        raise _damaged(member) from problem
+        raise damaged_movie(member) from problem
 
 
-def _damaged(member: Member) -> CaptureError:
+def damaged_movie(member: Member) -> CaptureError:
+    """What to say of a movie whose tables cannot be."""
     return CaptureError(
         f"The movie {member.name} is damaged or was cut off.", "Copy it again from its source."
     )
 
 
-def _find_moov(stream: MemberStream, member: Member) -> bytes:
+def find_moov(stream: MemberStream, member: Member) -> bytes:
     """The content of the top-level `moov` box, wherever it lies in the file."""
     at = 0
     for _ in range(_MAX_BOXES):
@@ -87,7 +88,7 @@ def _find_moov(stream: MemberStream, member: Member) -> bytes:
         elif size == 0:
             size = member.size - at
         if size < header or at + size > member.size:
-            raise _damaged(member)
+            raise damaged_movie(member)
         if kind == b"moov":
             if size > MAX_HEADER_BOX_BYTES:
                 raise CaptureError(
@@ -101,7 +102,7 @@ def _find_moov(stream: MemberStream, member: Member) -> bytes:
     )
 
 
-def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def child_boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """(kind, start of content, end) of the boxes between two offsets."""
     at, count = start, 0
     while at + 8 <= end:
@@ -123,9 +124,9 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]
 
 def _parse_moov(data: bytes) -> MovieTables:
     duration, tracks, fragmented = 0.0, [], False
-    for kind, start, end in _boxes(data, 0, len(data)):
+    for kind, start, end in child_boxes(data, 0, len(data)):
         if kind == b"mvhd":
-            _scale, duration = _scale_and_duration(data, start)
+            _scale, duration = scale_and_duration(data, start)
         elif kind == b"mvex":
             fragmented = True
         elif kind == b"trak":
@@ -135,7 +136,7 @@ def _parse_moov(data: bytes) -> MovieTables:
     return MovieTables(duration, tuple(tracks), fragmented)
 
 
-def _scale_and_duration(data: bytes, start: int) -> tuple[int, float]:
+def scale_and_duration(data: bytes, start: int) -> tuple[int, float]:
     """Time scale and duration in s of an mvhd or mdhd box."""
     if data[start] == 1:
         scale, duration = struct.unpack_from(">IQ", data, start + 20)
@@ -147,18 +148,18 @@ def _scale_and_duration(data: bytes, start: int) -> tuple[int, float]:
 
 
 def _parse_trak(data: bytes, start: int, end: int) -> Track | None:
-    found = {kind: (a, b) for kind, a, b in _boxes(data, start, end)}
+    found = {kind: (a, b) for kind, a, b in child_boxes(data, start, end)}
     if b"mdia" not in found:
         return None
-    media = {kind: (a, b) for kind, a, b in _boxes(data, *found[b"mdia"])}
+    media = {kind: (a, b) for kind, a, b in child_boxes(data, *found[b"mdia"])}
     if not {b"mdhd", b"hdlr", b"minf"} <= media.keys():
         return None
-    scale, duration = _scale_and_duration(data, media[b"mdhd"][0])
+    scale, duration = scale_and_duration(data, media[b"mdhd"][0])
     handler = data[media[b"hdlr"][0] + 8 : media[b"hdlr"][0] + 12].decode("latin-1")
-    info = {kind: (a, b) for kind, a, b in _boxes(data, *media[b"minf"])}
+    info = {kind: (a, b) for kind, a, b in child_boxes(data, *media[b"minf"])}
     if b"stbl" not in info:
         return None
-    tables = {kind: (a, b) for kind, a, b in _boxes(data, *info[b"stbl"])}
+    tables = {kind: (a, b) for kind, a, b in child_boxes(data, *info[b"stbl"])}
     count, ticks, uniform = _time_to_sample(data, *tables[b"stts"]) if b"stts" in tables else (0, 0, True)
     codec, width, height, channels, rate = _description(data, *tables[b"stsd"], handler)
     rotation = _rotation(data, found[b"tkhd"][0]) if b"tkhd" in found and handler == "vide" else 0
@@ -169,7 +170,7 @@ def _parse_trak(data: bytes, start: int, end: int) -> Track | None:
 def _time_to_sample(data: bytes, start: int, end: int) -> tuple[int, int, bool]:
     """Number of samples, their ticks together, and whether they are equally long."""
     (entries,) = struct.unpack_from(">I", data, start + 4)
-    if entries > _MAX_STTS or start + 8 + 8 * entries > end:
+    if entries > MAX_STTS or start + 8 + 8 * entries > end:
         raise ValueError("stts leaves its box")
     pairs = list(struct.iter_unpack(">II", data[start + 8 : start + 8 + 8 * entries]))
     count = sum(n for n, _delta in pairs)

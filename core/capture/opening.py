@@ -24,6 +24,7 @@ from .naming import (
     take_stem,
     words_for,
 )
+from .results import holds_results
 from .sniff import IMAGES, MOVIES, kind_of_bytes
 from .take import take_facts
 
@@ -229,6 +230,11 @@ class _Sorter:
         return self._largest(movies, "movies")
 
     def _video(self) -> Capture | None:
+        if holds_results(self.members):
+            raise CaptureError(
+                f"{self.path.name} is a finished Leap result, not a capture.",
+                "Use File > Import > Leap Result for it.",
+            )
         movies = self._of(*MOVIES)
         if not movies:
             return None
