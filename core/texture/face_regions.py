@@ -15,11 +15,14 @@ from ..head.model import HeadModel
 
 Array = np.ndarray
 
-NONE, BODY, FACE, EYES, LIPS, CHEEKS, FOREHEAD = range(7)
+NONE, BODY, FACE, EYES, LIPS, CHEEKS, FOREHEAD, BROWS = range(8)
 """Nothing; head and neck outside the face; the rest of the face (nose, chin, jaw, temples); parts of it."""
-NAMES = {EYES: "eyes", LIPS: "mouth", CHEEKS: "cheeks", FOREHEAD: "forehead"}
-LID_REACH = 1.7
-"""How much larger than the opening of an eye its region is: lids, lashes and tear line belong to it."""
+NAMES = {EYES: "eyes", LIPS: "mouth", CHEEKS: "cheeks", FOREHEAD: "forehead", BROWS: "brows"}
+LID_REACH = 1.35, 2.0
+"""How much wider and higher than the opening of an eye its region is: lids, lashes and tear line belong to
+it."""
+BROW_REACH = 1.1, 2.0
+"""The same for brows; the landmarks lie along their middle."""
 _BEHIND = 0.06
 """Metres from the middle of the face back to the point from which directions are counted."""
 _OVAL = (
@@ -31,7 +34,10 @@ _EYES = (
     (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
     (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249),
 )
-_BROWS = (46, 53, 52, 65, 55, 70, 63, 105, 66, 107, 276, 283, 282, 295, 285, 300, 293, 334, 296, 336)
+_BROWS = (
+    (46, 53, 52, 65, 55, 107, 66, 105, 63, 70),
+    (276, 283, 282, 295, 285, 336, 296, 334, 293, 300),
+)
 _WINGS = (129, 358)
 
 
@@ -70,17 +76,22 @@ class _Directions:
         region = np.full(len(points), BODY, np.uint8)
         face = within(place, self.marks[list(_OVAL)])
         region[face] = FACE
-        brows, lids = self.marks[list(_BROWS)], np.concatenate([self.marks[list(eye)] for eye in _EYES])
+        brows, lids = (self.marks[[n for part in parts for n in part]] for parts in (_BROWS, _EYES))
         region[face & (place[:, 1] > brows[:, 1].mean())] = FOREHEAD
         beside = np.abs(place[:, 0]) > np.abs(self.marks[list(_WINGS), 0]).mean()
         low = self.marks[list(_LIPS), 1].min()
         region[face & beside & (place[:, 1] < lids[:, 1].min()) & (place[:, 1] > low)] = CHEEKS
-        for eye in _EYES:
-            outline = self.marks[list(eye)]
-            middle = outline.mean(axis=0)
-            region[face & within(place, middle + LID_REACH * (outline - middle))] = EYES
+        for outlines, reach, number in ((_BROWS, BROW_REACH, BROWS), (_EYES, LID_REACH, EYES)):
+            for outline in outlines:
+                region[face & within(place, _widened(self.marks[list(outline)], reach))] = number
         region[face & within(place, self.marks[list(_LIPS)])] = LIPS
         return region
+
+
+def _widened(outline: Array, reach: tuple[float, float]) -> Array:
+    """An outline (m, 2) drawn wider and higher about its middle."""
+    middle = outline.mean(axis=0)
+    return middle + np.array(reach) * (outline - middle)
 
 
 def within(points: Array, outline: Array) -> Array:

@@ -70,11 +70,12 @@ class View:
 
     def __init__(self, size: tuple[int, int], corner: tuple[int, int], maps: dict[str, Array]) -> None:
         self.size, self.corner = size, corner
-        self.region, self.uv, self.normals, self.footprint = (
-            maps[name] for name in ("region", "uv", "normals", "footprint")
-        )
-        """Of the box: (h, w) uint8, (h, w, 2), (h, w, 3) unit vectors in the view frame, (h, w) log2 of the
-        share of a texture's width that a pixel spans."""
+        self.triangle = maps["triangle"]
+        """(h, w) int32 of the atlas's triangles, -1 where there is none; of the box, as what follows."""
+        self.region, self.uv, self.normals = maps["region"], maps["uv"], maps["normals"]
+        """(h, w) uint8, (h, w, 2), and (h, w, 3) unit vectors in the view frame."""
+        self.footprint = maps["footprint"]
+        """(h, w) log2 of the share of a texture's width that a pixel spans."""
 
     def picture(
         self,
@@ -159,6 +160,7 @@ class Rerenderer:
         shape = seen.shape
         maps = {"region": np.zeros(shape, np.uint8), "uv": np.zeros((*shape, 2), np.float32)}
         maps |= {"normals": np.zeros((*shape, 3), np.float32), "footprint": np.zeros(shape, np.float32)}
+        maps["triangle"] = buffer.triangle
         maps["region"][seen] = self.regions[number]
         maps["uv"][seen] = _mixed(weights, self.uv, number)
         found = _mixed(weights, normals.astype(np.float32)[self.triangles], number)

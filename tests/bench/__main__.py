@@ -2,7 +2,8 @@
 """`build.py bench`: every `bench_NAME.py` of this folder, each in a process of its own.
 
 A bench module has `run() -> dict[str, float]` (figures, the unit at the end of the name), and may have
-`TARGETS: dict[str, float]` (figures that must not be larger) and `MINIMA: dict[str, float]` (not smaller).
+`TARGETS: dict[str, float]` (figures that must not be larger), `MINIMA: dict[str, float]` (not smaller) and
+`NOTES: list[str]` (lines for people, such as what was left out).
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def measure_here(name: str) -> dict[str, Any]:
     spec.loader.exec_module(module)
     figures = {key: float(value) for key, value in module.run().items()}
     bounds = {"most": getattr(module, "TARGETS", {}), "least": getattr(module, "MINIMA", {})}
-    return {"figures": figures, **bounds, "missed": list(missed(figures, bounds["most"], bounds["least"]))}
+    found = {"figures": figures, **bounds, "notes": list(getattr(module, "NOTES", []))}
+    return {**found, "missed": list(missed(figures, bounds["most"], bounds["least"]))}
 
 
 def missed(
@@ -77,6 +79,8 @@ def lines(name: str, result: dict[str, Any]) -> Iterator[str]:
         bound = f"  (at most {result['most'][key]:g})" if key in result["most"] else ""
         bound = f"  (at least {result['least'][key]:g})" if key in result["least"] else bound
         yield f"{name:<12} {key:<28} {value:>12.4g}{bound}{'  MISSED' if key in result['missed'] else ''}"
+    for note in result.get("notes", []):
+        yield f"{name:<12} {note}"
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -172,8 +172,8 @@ def test_regions_of_the_face(renderer, atlas, head):
     assert np.all(region[np.isin(atlas.triangle_chart, (TEETH, MOUTH))] == face_regions.LIPS)
     assert set(np.unique(region)) == {face_regions.BODY, face_regions.FACE, *face_regions.NAMES}
     height = {n: head[atlas.triangles[region == n]][..., 1].mean() for n in face_regions.NAMES}
-    order = [face_regions.FOREHEAD, face_regions.EYES, face_regions.CHEEKS, face_regions.LIPS]
-    assert sorted(height, key=lambda n: -height[n]) == order
+    order = ["forehead", "brows", "eyes", "cheeks", "mouth"]
+    assert [face_regions.NAMES[n] for n in sorted(height, key=lambda n: -height[n])] == order
 
 
 def test_regions_are_as_large_left_as_right(renderer, atlas, model):
