@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What no picture shows: taken from the other side of the face, continued smoothly, given a grain, and the
+gutters between charts.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .blend import Bands, completed, down, up
+
+Array = np.ndarray
+
+
+def mirrored(picture: Array) -> Array:
+    """What lies opposite on the head, for pictures (S, S) or (S, S, C): the atlas is symmetric about u = 1/2."""
+    return np.ascontiguousarray(picture[:, ::-1])
+
+
+def with_other_side(picture: Array, seen: Array, levels: int = 5) -> tuple[Array, Array]:
+    """The picture (S, W, 3) float32, with the other side blended in where `seen` ((S, W) float32 0..1) is
+    low and the other side is known; and how much of each place is known now.
+    """
+    other = mirrored(seen) * (1 - seen)
+    blend = Bands(seen.shape, levels)
+    for layer, known, share in ((picture, seen, seen), (mirrored(picture), mirrored(seen), other)):
+        blend.add(layer, known, share, share)
+    return blend.result(), np.maximum(seen, other)
+
+
+def continued(picture: Array, seen: Array, prior: Array, reach: float) -> Array:
+    """(H, W, 3) float32: the picture where seen, else `prior` ((H, W, 3)) plus the difference at the seen
+    border, which fades over about `reach` pixels: no step at the border, and far away only the prior.
+    """
+    away = cv2.distanceTransform((seen < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    fade = np.exp(-((away / max(reach, 1e-6)) ** 2)).astype(np.float32)
+    small = max(1, int(reach) // 32)
+    difference, weight = (picture - prior) * seen[..., None], seen
+    if small > 1:
+        size = (seen.shape[1] // small, seen.shape[0] // small)
+        difference = cv2.resize(difference, size, interpolation=cv2.INTER_AREA)
+        weight = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
+    around = completed(difference / np.maximum(weight, 1e-3)[..., None], np.minimum(4 * weight, 1))
+    if small > 1:
+        around = cv2.resize(around, seen.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return picture * seen[..., None] + (prior + around * fade[..., None]) * (1 - seen[..., None])
+
+
+def grain_of(picture: Array, where: Array, bands: int = 3) -> list[float]:
+    """Strength of the finest `bands` of a picture's brightness ((H, W) float32) where it is known
+    ((H, W) bool), as robust standard deviations, finest first.
+    """
+    strengths, grey, mask = [], np.ascontiguousarray(picture, np.float32), where
+    for _ in range(bands):
+        grey, mask = _even(grey), _even(mask)
+        small = down(grey)
+        detail = np.abs(grey - up(small))[mask]
+        strengths.append(1.4826 * float(np.median(detail)) if len(detail) else 0.0)
+        grey, mask = small, mask[::2, ::2]
+    return strengths
+
+
+def grain(shape: tuple[int, int], strengths: list[float], seed: int = 7) -> Array:
+    """(H, W) float32 noise whose bands have these strengths, finest first, always the same."""
+    random = np.random.default_rng(seed)
+    total = np.zeros(shape, np.float32)
+    for level, strength in enumerate(strengths):
+        size = (-(-shape[0] // 2**level) + 2, -(-shape[1] // 2**level) + 2)
+        noise = random.standard_normal(size, np.float32)
+        noise -= cv2.GaussianBlur(noise, (0, 0), 1.0)
+        noise *= strength / max(float(noise.std()), 1e-9)
+        if level:
+            noise = cv2.resize(noise, None, fx=2**level, fy=2**level, interpolation=cv2.INTER_CUBIC)
+        total += noise[: shape[0], : shape[1]]
+    return total
+
+
+def with_gutters(picture: Array, inside: Array) -> Array:
+    """The picture (S, S, C) float32 continued beyond the charts (`inside` (S, S) bool), so that neither
+    filtering nor smaller copies bring in anything foreign.
+    """
+    distance, nearest = cv2.distanceTransformWithLabels(
+        (~inside).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    del distance
+    flat = np.empty(int(nearest.max()) + 1, np.int64)
+    flat[nearest[inside]] = np.flatnonzero(inside)
+    return picture.reshape(-1, picture.shape[2])[flat[nearest]]
+
+
+def _even(picture: Array) -> Array:
+    return picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]

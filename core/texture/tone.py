@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The level of a still, and how what was not seen, and the lower edge, take the person's own tone."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .colour import LUMINANCE
+from .fill import continued, grain, grain_of, with_other_side
+from .tones import tone_luminance
+
+Array = np.ndarray
+
+
+def level_for(skin: Array, melanin: float | None) -> float:
+    """By what linear albedo is multiplied so that skin of the square root `skin` ((3,)) is as bright as skin
+    with so much melanin.
+    """
+    return float(tone_luminance(melanin) / max(float((skin.astype(np.float64) ** 2) @ LUMINANCE), 1e-6))
+
+
+def prior(scalp: Array, chart: Array, skin: Array, hair: Array) -> Array:
+    """(H, W, 3) float32 what is expected where nothing was seen: skin, and hair on the scalp ((H, W) 0..1);
+    chart: (H, W) 1 within the skin's chart, beyond which `scalp` has no meaning.
+    """
+    sigma = max(scalp.shape[1] / 200, 0.8)
+    soft = cv2.GaussianBlur(scalp * chart, (0, 0), sigma) / np.maximum(
+        cv2.GaussianBlur(chart, (0, 0), sigma), 1e-3
+    )
+    return (skin + soft[..., None] * (hair - skin)).astype(np.float32)
+
+
+def made_whole(
+    root: Array, seen: Array, expected: Array, calm: Array, face: Array, levels: int
+) -> tuple[Array, Array]:
+    """Fill what was not seen: from the other side, then continued into what is expected, with the grain of
+    what was seen.
+
+    root: (H, W, 3) float32 square root of albedo; seen: (H, W) 0..1; expected: as `prior`; calm, face: (H, W)
+    0..1, where grain is measured, and where hardly anything but skin is expected. Returns the picture, and
+    (H, W) how much of it is known from either side.
+    """
+    both, known = with_other_side(root, seen, levels)
+    whole = continued(both, known, expected, reach=root.shape[1] * 0.06)
+    where = (seen > 0.95) & (calm > 0.5)
+    strengths = grain_of(root @ LUMINANCE, where)
+    mean = float((root[where] @ LUMINANCE).mean()) if where.any() else 1.0
+    noise = grain(seen.shape, [0.8 * value / max(mean, 1e-3) for value in strengths])
+    return whole * (1 + noise * (1 - known))[..., None], known
+
+
+def with_plain_edge(root: Array, blend: Array, skin: Array) -> Array:
+    """The picture, drifting to the plain skin colour where the body takes over (`blend` (H, W) falls to 0)."""
+    share = np.clip(blend, 0, 1)[..., None]
+    return root * share + skin * (1 - share)
