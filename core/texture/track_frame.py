@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One picture of a face track: taken from the footage, without its light, laid into the still.
+
+The border needs no seam to be hidden: along it, the colour by which a picture still differs from the still
+(what the light's model lacks) is taken off the picture, less and less towards the middle of the face, where
+it is true.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..head.atlas import HeadAtlas
+from .delight import TOE, Shade
+from .posed import PosedHead
+from .track_mask import TrackMask
+from .unproject import Unprojector
+
+if TYPE_CHECKING:
+    from .still import Still
+
+Array = np.ndarray
+
+COARSE, COARSER = 4, 8
+"""Factors and weights change as slowly as every fourth texel tells, colours of the border every eighth."""
+REACH = 0.05
+"""How far the border's colour reaches into the face, as a share of the atlas."""
+_FARTHEST = 0.3
+"""Log of the largest difference at the border that is taken off: more is something before the face."""
+_STRIP = 64
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A picture on its way into the still."""
+
+    sample: int
+    rgb: Array
+    """(S, S, 3) uint8 as in the footage."""
+    weight: Array
+    """(S, S) uint8."""
+    factors: Array
+    """(S / 4, S / 4, 3) float32, of the levels plus `TOE`."""
+    coarse: Array
+    """(S / 4, S / 4) uint8 weight, times where the track is live."""
+    colour: Array
+    """(S / 8, S / 8, 3) float32: log of what the border's colour is to be multiplied by."""
+    density: float
+    """px per texel."""
+
+
+class FrameMaker:
+    """Makes the pictures of one track. `layer` and `laid_in` may be called from several threads."""
+
+    def __init__(self, head: PosedHead, atlas: HeadAtlas, still: Still, size: int) -> None:
+        """size: S, a multiple of 64."""
+        import cv2
+
+        self.size = size
+        self._head, self._still = head, still
+        self._unprojector = Unprojector(head.model, atlas, size)
+        self.mask = TrackMask.of(head.model, atlas, size // COARSE)
+        self._shade = Shade(atlas, size // COARSE, head.rows, self.mask.live > 0)
+        self.albedo = cv2.resize(still.albedo, (size, size), interpolation=cv2.INTER_AREA)
+        """(S, S, 3) uint8: the still at this size."""
+        self._under = self.albedo.astype(np.float32) + TOE
+        side = size // COARSER
+        self._border = _Border(self._under, self.mask, side)
+        self._own = threading.local()
+        head.normals(0)  # what is made once must not be made by two threads
+
+    def layer(self, sample: int, picture: Array) -> Layer:
+        """The picture (H, W, 3) uint8 of a sample in the atlas."""
+        import cv2
+
+        head = self._own_head()
+        vertices, normals = head.vertices(sample), head.normals(sample)[head.rows]
+        row = head.camera.row(sample)
+        found = self._unprojector.unproject(picture, head.camera, row, vertices)
+        lighting = self._still.lighting
+        light = lighting[min(sample, len(lighting) - 1)]
+        factors = self._shade.factors(normals, light, self._still.gain[sample])
+        side = self.size // COARSE
+        coarse = cv2.resize(found.weight, (side, side), interpolation=cv2.INTER_AREA)
+        coarse = np.rint(coarse * self.mask.live).astype(np.uint8)
+        colour = self._border.colour(found.rgb, coarse, factors)
+        return Layer(sample, found.rgb, found.weight, factors, coarse, colour, found.density)
+
+    def _own_head(self) -> PosedHead:
+        """A head of this thread's own: it keeps the last pose."""
+        if not hasattr(self._own, "head"):
+            self._own.head = copy.copy(self._head)
+        return self._own.head
+
+    def laid_in(self, layer: Layer, weight: Array, colour: Array) -> Array:
+        """(S, S, 3) uint8: the still with the layer on it. weight: (S / 4, S / 4) float32 0..255, the layer's
+        coarse one made steady; colour: (S / 8, S / 8, 3) likewise.
+        """
+        import cv2
+
+        quarter = weight.shape
+        kept = np.where(self.mask.quick, 1.0, weight / np.maximum(layer.coarse, 1))
+        share = (kept * self.mask.live).astype(np.float32)
+        factors = layer.factors * cv2.resize(np.exp(colour), quarter[::-1], interpolation=cv2.INTER_LINEAR)
+        both = np.dstack([factors, share * np.float32(1 / 255)])
+        picture = self.albedo.copy()
+        for top in range(0, self.size, _STRIP):
+            columns = np.flatnonzero(layer.weight[top : top + _STRIP].any(axis=0))
+            if len(columns):
+                self._lay(picture, layer, both, top, columns[0], columns[-1] + 1)
+        return picture
+
+    def _lay(self, picture: Array, layer: Layer, both: Array, top: int, left: int, right: int) -> None:
+        """One strip of rows from `top`, columns `left` to `right`, small enough for the processor's cache."""
+        part = (slice(top, top + _STRIP), slice(left, right))
+        slow = _enlarged(both, top, left, right)
+        rgb = layer.rgb[part].astype(np.float32)
+        rgb += TOE
+        rgb *= slow[..., :3]
+        rgb -= self._under[part]
+        rgb *= (layer.weight[part] * slow[..., 3])[..., None]
+        rgb += self._under[part]
+        rgb += np.float32(0.5 - TOE)
+        picture[part] = np.clip(rgb, 0.0, 255.0, out=rgb).astype(np.uint8)
+
+
+def _enlarged(coarse: Array, top: int, left: int, right: int) -> Array:
+    """The strip of a coarse map (S / 4, S / 4, C) float32 at full size, as if all of it were enlarged."""
+    import cv2
+
+    rows = np.clip(np.arange(top // COARSE - 1, (top + _STRIP) // COARSE + 1), 0, len(coarse) - 1)
+    first, last = left // COARSE - 1, -(-right // COARSE) + 1
+    columns = np.clip(np.arange(first, last), 0, coarse.shape[1] - 1)
+    part = np.ascontiguousarray(coarse[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    part = cv2.copyMakeBorder(
+        part,
+        int(rows[1] == rows[0]),
+        int(rows[-1] == rows[-2]),
+        int(columns[1] == columns[0]),
+        int(columns[-1] == columns[-2]),
+        cv2.BORDER_REPLICATE,
+    )
+    size = (COARSE * part.shape[1], COARSE * part.shape[0])
+    full = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
+    start = left - COARSE * first
+    return full[COARSE:-COARSE, start : start + right - left]
+
+
+class _Border:
+    """Where pictures end in the still, and by how much their colours differ there."""
+
+    def __init__(self, under: Array, mask: TrackMask, side: int) -> None:
+        import cv2
+
+        self._side = side
+        self._log = np.log(cv2.resize(under, (side, side), interpolation=cv2.INTER_AREA))
+        plain = mask.plain.astype(np.float32)
+        self._plain = cv2.resize(plain, (side, side), interpolation=cv2.INTER_AREA)
+        self._sigma = REACH * side
+
+    def colour(self, rgb: Array, coarse: Array, factors: Array) -> Array:
+        """(side, side, 3) float32: log of the still over the picture near the border, 0 far from it."""
+        import cv2
+
+        size = (self._side, self._side)
+        small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32) + TOE
+        small *= cv2.resize(factors, size, interpolation=cv2.INTER_AREA)
+        weight = cv2.resize(coarse, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        band = 4 * weight * (1 - weight) * self._plain
+        off = np.clip(self._log - np.log(np.maximum(small, 1.0)), -_FARTHEST, _FARTHEST)
+        spread = cv2.GaussianBlur(np.dstack([off * band[..., None], band]), (0, 0), self._sigma)
+        return spread[..., :3] / (spread[..., 3:] + np.float32(0.06))
