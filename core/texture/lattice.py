@@ -11,6 +11,8 @@ from .texels import TexelTable
 
 Array = np.ndarray
 
+_R2 = np.array([0.7548776662466927, 0.5698402909980532])
+"""One over the plastic number, and its square."""
 _FARTHEST = 2.0
 """How far out of its triangle a point beyond the border may lie, in barycentric coordinates."""
 
@@ -27,27 +29,20 @@ def sparse_points(corners: Array, weights: Array, count: int) -> Any:
 
 
 def spread(triangles: Array, vertices: Array, spacing: float) -> tuple[Array, Array]:
-    """Corners (k, 3) and weights (k, 3) of points on `triangles` ((m, 3) int), at most about `spacing` metres
-    apart where the `vertices` ((n, 3) metres) are: the middles of each triangle's parts.
+    """Corners (k, 3) and weights (k, 3) of points on `triangles` ((m, 3) int), one for each `spacing` metres
+    squared, where the `vertices` ((n, 3) metres) are; at least one on each.
+
+    Places within a triangle follow the R2 sequence, which leaves smaller holes than chance (Roberts 2018).
     """
-    points = vertices[triangles]
-    longest = np.linalg.norm(points - np.roll(points, 1, axis=1), axis=2).max(axis=1)
-    parts = np.clip(np.ceil(longest / spacing), 1, 64).astype(int)
-    corners, weights = [np.zeros((0, 3), int)], [np.zeros((0, 3), np.float32)]
-    for count in np.unique(parts):
-        own, table = triangles[parts == count], _middles(int(count))
-        corners.append(np.repeat(own, len(table), axis=0))
-        weights.append(np.tile(table, (len(own), 1)))
-    return np.concatenate(corners), np.concatenate(weights)
-
-
-def _middles(parts: int) -> Array:
-    """(parts ** 2, 3) barycentric middles of a triangle whose sides are cut in `parts`."""
-    i, j = (axis.ravel() for axis in np.mgrid[:parts, :parts])
-    upright = np.stack([i, j], axis=1)[i + j < parts] + 1 / 3
-    hanging = np.stack([i, j], axis=1)[i + j < parts - 1] + 2 / 3
-    share = np.concatenate([upright, hanging]) / parts
-    return np.column_stack([share, 1.0 - share.sum(axis=1)]).astype(np.float32)
+    points = vertices[triangles].astype(np.float64)
+    area = 0.5 * np.linalg.norm(np.cross(points[:, 1] - points[:, 0], points[:, 2] - points[:, 0]), axis=1)
+    wanted = np.cumsum(area) / spacing**2
+    count = np.maximum(np.diff(np.floor(wanted), prepend=0.0), 1).astype(int)
+    owner = np.repeat(np.arange(len(triangles)), count)
+    share = (np.arange(len(owner))[:, None] * _R2 + 0.5) % 1.0
+    share = np.where(share.sum(axis=1, keepdims=True) > 1.0, 1.0 - share, share)
+    weights = np.column_stack([share, 1.0 - share.sum(axis=1)])
+    return triangles[owner], weights.astype(np.float32)
 
 
 def bordered(table: TexelTable, border: int = 2) -> tuple[Array, Array, Array]:
@@ -55,6 +50,12 @@ def bordered(table: TexelTable, border: int = 2) -> tuple[Array, Array, Array]:
     `border` texels around, those that the nearest triangle reaches when it is continued. Interpolation
     between texels then is right up to the border.
     """
+    texels, own, weights = continued(table, border)
+    return texels, table.triangles[own], weights
+
+
+def continued(table: TexelTable, border: int = 2) -> tuple[Array, Array, Array]:
+    """The same with the triangle (k,) of each texel in place of its corners."""
     from scipy.ndimage import distance_transform_edt
 
     found: Any = distance_transform_edt(~table.inside, return_indices=True)
@@ -66,7 +67,7 @@ def bordered(table: TexelTable, border: int = 2) -> tuple[Array, Array, Array]:
     centre = np.stack(np.nonzero(near), axis=1)[outside][:, ::-1] + 0.5
     beyond = _weights_at(table.corners[own[outside]], centre / table.size)
     weights[outside] = _pulled_in(beyond)
-    return np.flatnonzero(near), table.triangles[own], weights
+    return np.flatnonzero(near), own, weights
 
 
 def _weights_at(corners: Array, places: Array) -> Array:

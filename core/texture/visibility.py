@@ -18,6 +18,10 @@ Array = np.ndarray
 
 FAR = 1000.0
 """Metres: the depth of a cell with nothing in it."""
+CELL = 1.3
+"""Side of a cell in the spacing of points: few that lie on a surface stay empty, and those are closed."""
+_LINE = 256
+"""Places are looked up in lines of so many: no side of what cv2 looks up may be longer than 32767."""
 _MOST_CELLS = 400
 """Along a side of the grid; a face that fills more of the picture gets larger cells."""
 
@@ -27,7 +31,9 @@ class Grid:
     """Nearest depths over a part of the picture."""
 
     depth: Array
-    """(h, w) float32 metres before the camera, `FAR` where there is nothing. Grown by one cell."""
+    """(h, w) float32 metres before the camera, `FAR` where there is nothing."""
+    grown: Array
+    """The same, but what is nearer reaches one cell farther."""
     covered: Array
     """(h, w) uint8: 1 where there is something."""
     origin: tuple[float, float]
@@ -35,20 +41,29 @@ class Grid:
     cell: float
     """px."""
 
-    def places(self, px: Array) -> tuple[Array, Array]:
-        """Column and row, as cv2.remap counts, of places (..., 2) px."""
-        scale = np.float32(1.0 / self.cell)
-        x = (px[..., 0] - np.float32(self.origin[0])) * scale - np.float32(0.5)
-        y = (px[..., 1] - np.float32(self.origin[1])) * scale - np.float32(0.5)
-        return x, y
+    def at(self, px: Array) -> Array:
+        """(3, k) float32 at places (k, 2) px: depth, grown depth, and how far within the silhouette, 0..1."""
+        import cv2
 
-    def nearest(self, px: Array) -> Array:
-        """(k,) depths at places (k, 2) px, of the cell that holds each."""
-        x, y = self.places(px)
+        inner = np.clip(0.5 * cv2.distanceTransform(self.covered, cv2.DIST_L2, 3) - 0.5, 0, 1)
+        layers = np.dstack([self.depth, self.grown, inner])
+        lines = -(-len(px) // _LINE)
+        where = np.full((2, lines * _LINE), -1.0, np.float32)
+        where[0, : len(px)] = (px[:, 0] - np.float32(self.origin[0])) * np.float32(1 / self.cell) - 0.5
+        where[1, : len(px)] = (px[:, 1] - np.float32(self.origin[1])) * np.float32(1 / self.cell) - 0.5
+        x, y = where.reshape(2, lines, _LINE)
+        found = cv2.remap(layers, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return found.reshape(-1, 3)[: len(px)].T
+
+    def hides(self, places: Array, behind: float) -> Array:
+        """(k,) bool: whether something of the grown depth is before places (k, 3), px and depth, by more than
+        `behind` metres.
+        """
         height, width = self.depth.shape
-        column = np.clip(np.rint(x).astype(np.int32), 0, width - 1)
-        row = np.clip(np.rint(y).astype(np.int32), 0, height - 1)
-        return self.depth.ravel()[row * width + column]
+        column = ((places[:, 0] - np.float32(self.origin[0])) * np.float32(1 / self.cell)).astype(np.int32)
+        row = ((places[:, 1] - np.float32(self.origin[1])) * np.float32(1 / self.cell)).astype(np.int32)
+        cell = np.clip(row, 0, height - 1) * width + np.clip(column, 0, width - 1)
+        return self.grown.ravel()[cell] < places[:, 2] - np.float32(behind)
 
 
 @dataclass(frozen=True)
@@ -58,7 +73,7 @@ class Occluder:
     points: Any
     """(k, n) sparse weights of the n vertices."""
     spacing: float
-    """Metres between points, at most about."""
+    """Metres between points."""
 
     @staticmethod
     def of(triangles: Array, vertices: Array, spacing: float) -> Occluder:
@@ -75,7 +90,7 @@ class Occluder:
             return None
         low, high = (float(x.min()), float(y.min())), (float(x.max()), float(y.max()))
         extent = max(high[0] - low[0], high[1] - low[1])
-        cell = max(1.4 * self.spacing * px_per_metre, extent / _MOST_CELLS, 1e-3)
+        cell = max(CELL * self.spacing * px_per_metre, extent / _MOST_CELLS, 1e-3)
         origin = (low[0] - 2 * cell, low[1] - 2 * cell)
         width, height = (int((high[k] - origin[k]) / cell) + 3 for k in (0, 1))
         column = ((x - np.float32(origin[0])) * np.float32(1 / cell)).astype(np.int32)
@@ -84,5 +99,5 @@ class Occluder:
         np.minimum.at(nearest, row * np.int32(width) + column, depth)
         around = np.ones((3, 3), np.uint8)
         grown = cv2.erode(nearest.reshape(height, width), around)
-        covered = (cv2.dilate(grown, around) < FAR).astype(np.uint8)
-        return Grid(grown, covered, origin, cell)
+        closed = cv2.dilate(grown, around)
+        return Grid(closed, grown, (closed < FAR).astype(np.uint8), origin, cell)
