@@ -24,8 +24,9 @@ Array = np.ndarray
 
 NONE, SKIN, EYE_LEFT, EYE_RIGHT, TEETH, MOUTH = range(6)
 """Charts; MOUTH is the gums, the tongue and the lining."""
-STEPS = 65535
-"""A stored coordinate is an integer of 0..STEPS: 1/30 of a texel of a picture of 2048."""
+STEPS = 65534
+"""A stored coordinate is an integer of 0..STEPS: 1/30 of a texel of a picture of 2048. Even: the middle is
+exact."""
 SCHEMA = 1
 _DATA = Path(__file__).resolve().parent.parent / "data"
 _CHART_OF_WORD = {
