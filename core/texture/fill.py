@@ -14,7 +14,9 @@ Array = np.ndarray
 
 
 def mirrored(picture: Array) -> Array:
-    """What lies opposite on the head, for pictures (S, S) or (S, S, C): the atlas is symmetric about u = 1/2."""
+    """What lies opposite on the head, for pictures (H, S) or (H, S, C): the skin's chart is symmetric about
+    u = 1/2.
+    """
     return np.ascontiguousarray(picture[:, ::-1])
 
 
@@ -23,7 +25,7 @@ def with_other_side(picture: Array, seen: Array, levels: int = 5) -> tuple[Array
     low and the other side is known; and how much of each place is known now.
     """
     other = mirrored(seen) * (1 - seen)
-    blend = Bands(seen.shape, levels)
+    blend = Bands((seen.shape[0], seen.shape[1]), levels)
     for layer, known, share in ((picture, seen, seen), (mirrored(picture), mirrored(seen), other)):
         blend.add(layer, known, share, share)
     return blend.result(), np.maximum(seen, other)
@@ -61,7 +63,7 @@ def grain_of(picture: Array, where: Array, bands: int = 3) -> list[float]:
     return strengths
 
 
-def grain(shape: tuple[int, int], strengths: list[float], seed: int = 7) -> Array:
+def grain(shape: tuple[int, ...], strengths: list[float], seed: int = 7) -> Array:
     """(H, W) float32 noise whose bands have these strengths, finest first, always the same."""
     random = np.random.default_rng(seed)
     total = np.zeros(shape, np.float32)

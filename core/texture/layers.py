@@ -100,7 +100,7 @@ def face_box(head: PosedHead, rows: Array, index: int, picture: Array) -> tuple[
 
 
 def texel_density(head: PosedHead, atlas: HeadAtlas, index: int, picture: Array, size: int) -> float:
-    """px of the picture per texel of an atlas of side `size`, the median over the face."""
+    """How many px of the picture a texel of an atlas of side `size` spans, in the median over the face."""
     plain = skin_regions(head.model).plain > 0.5
     own = plain[atlas.triangles].all(axis=1) & (atlas.triangle_chart == SKIN)
     camera = head.camera

@@ -77,8 +77,8 @@ def _levels(albedos: Array, rounds: int = 6) -> Array:
     levels = np.zeros((len(albedos), 3))
     for _ in range(rounds):
         left = np.where(known[..., None], logs - levels[:, None], np.nan)
-        with np.errstate(all="ignore"):
-            agreed = np.nan_to_num(np.nanmean(left, axis=0)) if known.any() else np.zeros(3)
+        total = np.nansum(left, axis=0)
+        agreed = total / np.maximum(known.sum(axis=0), 1)[:, None]
         for i in range(len(albedos)):
             if known[i].any():
                 levels[i] = np.median((logs[i] - agreed)[known[i]], axis=0)

@@ -163,8 +163,8 @@ def _skin(
         np.maximum(best, worth, out=best)
     seen = _soft(best, 0.03, 0.3)
     expected = tone.prior(places.scalp, places.skin, skin, _hair(layers, places, skin))
-    parts = (enlarged(part, size, box) for part in (expected, places.calm, places.face))
-    root, _known = tone.made_whole(blend.result(), seen, *parts, levels_of(size))
+    expected, calm = (enlarged(part, size, box) for part in (expected, places.calm))
+    root, _known = tone.made_whole(blend.result(), seen, expected, calm, levels_of(size))
     edge = TexelTable.of(atlas, size).sample(atlas.blend[:, None])[box][..., 0]
     return tone.with_plain_edge(root, edge, skin), seen * edge
 

@@ -31,14 +31,12 @@ def prior(scalp: Array, chart: Array, skin: Array, hair: Array) -> Array:
     return (skin + soft[..., None] * (hair - skin)).astype(np.float32)
 
 
-def made_whole(
-    root: Array, seen: Array, expected: Array, calm: Array, face: Array, levels: int
-) -> tuple[Array, Array]:
+def made_whole(root: Array, seen: Array, expected: Array, calm: Array, levels: int) -> tuple[Array, Array]:
     """Fill what was not seen: from the other side, then continued into what is expected, with the grain of
     what was seen.
 
-    root: (H, W, 3) float32 square root of albedo; seen: (H, W) 0..1; expected: as `prior`; calm, face: (H, W)
-    0..1, where grain is measured, and where hardly anything but skin is expected. Returns the picture, and
+    root: (H, W, 3) float32 square root of albedo; seen: (H, W) 0..1; expected: as `prior`; calm: (H, W)
+    0..1, where grain is measured. Returns the picture, and
     (H, W) how much of it is known from either side.
     """
     both, known = with_other_side(root, seen, levels)
@@ -51,6 +49,6 @@ def made_whole(
 
 
 def with_plain_edge(root: Array, blend: Array, skin: Array) -> Array:
-    """The picture, drifting to the plain skin colour where the body takes over (`blend` (H, W) falls to 0)."""
+    """The picture, drifting to the plain skin colour where the body takes over: `blend` (H, W) falls to 0."""
     share = np.clip(blend, 0, 1)[..., None]
     return root * share + skin * (1 - share)

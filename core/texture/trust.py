@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What does not belong to the skin: highlights, hands, strands of hair, clothes and background at the borders.
+"""What does not belong to the skin: highlights, hands, strands of hair, clothes and background.
 
-Frames are compared with each other where several show a place, and with the face's own colours at its borders.
+Frames are compared with each other where several show a place, and with the face's own colours at its
+borders.
 """
 
 from __future__ import annotations
