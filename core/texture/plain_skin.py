@@ -44,6 +44,8 @@ class SkinRegions:
     """Where brows grow."""
     lip: Array
     """The red of the lips, well inside its border."""
+    scalp: Array
+    """Where hair grows on most heads."""
     cheek: Array
     """(V, 2): the middle of the left and of the right cheek."""
 
@@ -89,7 +91,7 @@ def _found(model: HeadModel) -> SkinRegions:
     calm = np.maximum(cheek.max(axis=1), forehead) * bare
     # Two outlines, drawn inwards: what lies at the border is blurred with what is beside it.
     inner = lip_cover(chart, lips.mean(axis=0) + 0.88 * (lips - lips.mean(axis=0)))
-    weights = (bare, calm, brow, inner * (chart[:, 2] > 0), cheek * bare[:, None])
+    weights = (bare, calm, brow, inner * (chart[:, 2] > 0), hair_cover(chart), cheek * bare[:, None])
     return SkinRegions(*(np.asarray(weight, np.float32) for weight in weights))
 
 
