@@ -144,12 +144,11 @@ def _add_texture_options(verb: argparse.ArgumentParser) -> None:
 
 
 def run_inspect(options: argparse.Namespace, progress: Progress) -> Outcome:
-    """Look into a capture and write nothing."""
-    from .capture import inspect, open_capture
+    """Look into a capture or a Leap result and write nothing."""
+    from .capture.results_report import inspect_path
 
     progress(0.0, "inspect", f"Looking into {options.capture.name}")
-    inspection = inspect(open_capture(options.capture))
-    return inspection.to_dict(), inspection.lines()
+    return inspect_path(options.capture)
 
 
 def run_avatar(options: argparse.Namespace, progress: Progress) -> Outcome:

@@ -14,6 +14,7 @@ from . import (
     footage,
     identity,
     import_capture,
+    import_results,
     inspect_capture,
     load_sample,
     look,
@@ -28,6 +29,7 @@ from . import (
 
 MODULES = (
     import_capture,
+    import_results,
     load_sample,
     inspect_capture,
     footage,

@@ -10,6 +10,7 @@ class Op(StrEnum):
     """`bl_idname` of each operator."""
 
     IMPORT_CAPTURE = "likeness.import_capture"
+    IMPORT_RESULTS = "likeness.import_results"
     LOAD_SAMPLE = "likeness.load_sample"
     INSPECT_CAPTURE = "likeness.inspect_capture"
     SHOW_ON_FOOTAGE = "likeness.show_on_footage"

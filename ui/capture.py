@@ -41,6 +41,7 @@ class CapturePanel(LikenessPanel, bpy.types.Panel):
         row.scale_y = 1.4 if first else 1.0
         row.operator(Op.LOAD_SAMPLE, icon="USER")
         row.operator(Op.OPEN_AVATAR, text="Open Avatar...", icon="FILE_FOLDER")
+        column.operator(Op.IMPORT_RESULTS, text="Import Leap Result...", icon="OUTLINER_OB_ARMATURE")
         if first:
             hint = (
                 "Leap archive, Live Link Face take, movie or photos. You can also drop a file into the view."

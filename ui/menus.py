@@ -15,6 +15,7 @@ from ..ops.presets import FILTER_MENU, FILTER_PRESETS, RENDER_MENU, RENDER_PRESE
 def draw_import(self: Any, _context: Context) -> None:
     """File > Import."""
     self.layout.operator(Op.IMPORT_CAPTURE, text="Face Capture (.zip/.csv/movie/photo)")
+    self.layout.operator(Op.IMPORT_RESULTS, text="Leap Result (folder/.glb)")
 
 
 def draw_export(self: Any, _context: Context) -> None:

@@ -14,6 +14,8 @@ ROLE_KEY = "likeness_role"
 
 ROLES = ("root", "armature", "body", "focus", "camera")
 """Objects that every double has; hair, clothes and others come under their own roles."""
+VENDOR_ROOT = "leap_root"
+"""Role of the root of a person who came finished from Leap: no avatar of ours stands behind it."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ def tagged(candidates: Iterable[Any], id: str, role: str) -> Any | None:
 def role_of(datablock: Any) -> str:
     """The role tag, "" for what is not ours."""
     return str(datablock.get(ROLE_KEY, ""))
+
+
+def person_roots(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The roots of everybody who stands in a scene, ours and those who came finished."""
+    return [obj for obj in scene.objects if role_of(obj) in ("root", VENDOR_ROOT)]
 
 
 def find_doubles(scene: bpy.types.Scene) -> list[Double]:

@@ -12,7 +12,7 @@ import bpy
 from mathutils import Vector
 
 from ...core.errors import SettingsError
-from .double import ROLE_KEY, find_doubles, role_of
+from .double import ROLE_KEY, find_doubles, person_roots, role_of
 from .light_sets import SETS, Lamp
 from .world import SET_KEY, find_world, make_world
 
@@ -77,7 +77,7 @@ def _rig(
     doubles = find_doubles(scene)
     if target is None and doubles:
         target = doubles[0].focus
-    root = next((d.root for d in doubles if target is not None and d.focus == target), None)
+    root = next((r for r in person_roots(scene) if target in r.children_recursive), None)
     rig.parent = root
     if root is not None and target is not None:
         rig.location = root.matrix_world.inverted() @ target.matrix_world.translation

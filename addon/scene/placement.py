@@ -10,7 +10,7 @@ import numpy as np
 from mathutils import Euler, Vector
 
 from ...core.head import HeadModel, Rest
-from .double import role_of
+from .double import person_roots
 from .mesh import body_rows, to_blender
 from .posture import relaxed_vertices
 from .settings import BuildSettings
@@ -20,7 +20,7 @@ def place_root(scene: bpy.types.Scene, root: bpy.types.Object, settings: BuildSe
     """Put a new root at the preferred place, or at the first free place to the side of it."""
     turn = Euler(settings.rotation, "XYZ")
     root.rotation_euler = turn
-    others = [o for o in scene.objects if role_of(o) == "root" and o != root]
+    others = [other for other in person_roots(scene) if other != root]
     step = Vector((settings.spacing, 0.0, 0.0))
     step.rotate(turn)
     place = Vector(settings.location)

@@ -8,7 +8,7 @@ import math
 import bpy
 
 from ...core.performance import Performance
-from .double import ID_KEY, role_of
+from .double import ID_KEY, person_roots
 
 STANDARD_RATES = (
     (24, 1.001), (24, 1.0), (25, 1.0), (30, 1.001), (30, 1.0), (48, 1.0), (50, 1.0), (60, 1.001), (60, 1.0),
@@ -45,8 +45,15 @@ def fit_range(
     """Make the scene's range that of all performances in it; playback drops frames to keep up with the
     sound.
     """
-    root[_RANGE_KEY] = [float(performance.time[0]), float(performance.time[-1]), float(first_frame)]
-    ranges = [tuple(o[_RANGE_KEY]) for o in scene.objects if role_of(o) == "root" and _RANGE_KEY in o]
+    fit_span(scene, root, float(performance.time[0]), float(performance.time[-1]), first_frame)
+
+
+def fit_span(
+    scene: bpy.types.Scene, root: bpy.types.Object, begin: float, end: float, first_frame: int
+) -> None:
+    """The same for somebody who plays from `begin` to `end` seconds."""
+    root[_RANGE_KEY] = [begin, end, float(first_frame)]
+    ranges = [tuple(other[_RANGE_KEY]) for other in person_roots(scene) if _RANGE_KEY in other]
     rate = rate_of(scene)
     start = min(first + begin * rate for begin, _end, first in ranges)
     stop = max(first + end * rate for _begin, end, first in ranges)
@@ -57,6 +64,6 @@ def fit_range(
 
 
 def is_only_performer(scene: bpy.types.Scene, root: bpy.types.Object) -> bool:
-    """Whether no other double of the scene has a performance, so that the rate is this one's to set."""
-    others = (o for o in scene.objects if role_of(o) == "root" and o.get(ID_KEY) != root.get(ID_KEY))
+    """Whether nobody else in the scene has a performance, so that the rate is this one's to set."""
+    others = (other for other in person_roots(scene) if other.get(ID_KEY) != root.get(ID_KEY))
     return all(_RANGE_KEY not in other for other in others)

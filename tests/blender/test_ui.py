@@ -46,6 +46,7 @@ def test_the_first_panel_is_one_large_offer(empty_scene: bpy.types.Scene, panels
     assert shown == ["LIKENESS_PT_capture"]
     assert draw(panels[0]).drawn("operator") == [
         "likeness.import_capture", "likeness.load_sample", "likeness.open_avatar",
+        "likeness.import_results",
     ]  # fmt: skip
 
 
@@ -100,7 +101,7 @@ def test_a_failed_check_has_its_button(root: bpy.types.Object, module: Importer)
 def test_menus_and_presets(root: bpy.types.Object, module: Importer) -> None:
     menus = module("ui.menus")
     for function, operators in (
-        (menus.draw_import, ["likeness.import_capture"]),
+        (menus.draw_import, ["likeness.import_capture", "likeness.import_results"]),
         (menus.draw_export, ["likeness.export_csv", "likeness.export_fit"]),
     ):
         layout = FakeLayout()
