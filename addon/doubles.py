@@ -31,6 +31,7 @@ from .runtime import quietly
 from .scene import action, sound
 from .scene.build import build
 from .scene.double import Double, find_double, find_doubles
+from .scene.face_choice import faces_of
 from .scene.head_motion import has_position
 from .scene.materials import Look
 from .scene.settings import BuildSettings
@@ -66,6 +67,9 @@ def add_double(context: Context, folder: Path, choice: BuildChoice) -> Root:
     look = Look.of(avatar)
     if earlier is not None:
         note = note_of(earlier.root)
+        if faces_of(earlier.root) == ("NONE",):  # it may have got textures since
+            with quietly():
+                note.look.face = look.face
         look = look_from(note.look, avatar)
         settings = replace(
             settings,

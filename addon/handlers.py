@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens by itself: a new file forgets the session, and an undone slider takes its shape along."""
+"""What happens by itself: a new file forgets the session, an undone slider takes its shape along, and a
+predicted face follows its shape keys.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import runtime, session
+from .scene import face_live
 
 
 @persistent
@@ -24,7 +27,28 @@ def on_undo(*_: object) -> None:
         session.request_if_stale(root)
 
 
+@persistent
+def on_loaded(*_: object) -> None:
+    """Pictures of faces may have been moved or deleted since the file was saved."""
+    session.check_faces()
+
+
+@persistent
+def on_frame(scene: bpy.types.Scene, *_: object) -> None:
+    """Faces without keys of their own follow other animation."""
+    face_live.after_frame(scene)
+
+
+@persistent
+def on_update(scene: bpy.types.Scene, graph: object) -> None:
+    """A shape key that a person drags."""
+    face_live.after_update(scene, graph)
+
+
 HANDLERS = (
+    (bpy.app.handlers.load_post, on_loaded),
+    (bpy.app.handlers.frame_change_post, on_frame),
+    (bpy.app.handlers.depsgraph_update_post, on_update),
     (bpy.app.handlers.load_pre, on_load),
     (bpy.app.handlers.undo_post, on_undo),
     (bpy.app.handlers.redo_post, on_undo),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring a changed look onto a double: only what the change concerns is made anew, so an artist's other work
-stays.
+"""Bring a changed look onto a double: numbers are set on its materials, and only hair and clothes of another
+cut are made anew, so that an artist's own work stays.
 """
 
 from __future__ import annotations
@@ -15,27 +15,18 @@ from ..core.head import HeadModel, Rest
 from .person import token
 from .scene import looks as scene_looks
 from .scene.double import Double
-from .scene.materials import Look, material_for
+from .scene.face_choice import wear_face
+from .scene.materials import Look
+from .scene.materials.assign import values_of
+from .scene.materials.paint import note_painted, paint
 
 _TOKEN_KEY = "likeness_look"
-_SLOT_FIELDS: dict[str, tuple[str, ...]] = {
-    "Skin": (
-        "melanin", "redness", "freckles", "age", "lip_colour", "lip_amount", "stubble", "hair_melanin",
-        "hair_redness",
-    ),
-    "Eye": ("eye_colour",),
-    "Lashes": ("hair_melanin", "hair_redness"),
-    "Hair": ("hair_melanin", "hair_redness"),
-    "Top": ("top_colour",),
-    "Bottom": ("bottom_colour",),
-}  # fmt: skip
-"""What each personal material is painted from."""
 
 
 def note_look(double: Double, look: Look) -> None:
     """Remember that the double wears this look already, as after building it."""
     for material in _personal(double):
-        material[_TOKEN_KEY] = _slot_token(str(material["likeness_role"]), look)
+        note_painted(material, values_of(str(material["likeness_role"]), look))
     double.root[_TOKEN_KEY] = _geometry_token(look)
 
 
@@ -43,14 +34,13 @@ def change_look(double: Double, model: HeadModel, rest: Rest, avatar: Avatar, lo
     """Repaint the materials and remake the hair and clothes that differ from the look worn now; hair takes
     a second.
     """
-    for material in list(_personal(double)):
-        slot = str(material["likeness_role"])
-        if material.get(_TOKEN_KEY) != _slot_token(slot, look):
-            _repaint(material, slot, look)[_TOKEN_KEY] = _slot_token(slot, look)
+    for material in _personal(double):
+        paint(material, values_of(str(material["likeness_role"]), look))
     if double.root.get(_TOKEN_KEY) != _geometry_token(look):
         scene_looks.apply_look(double, model, rest, avatar, look)
     else:
         scene_looks.set_material_mode(double, scene_looks.material_mode(double))
+    wear_face(double, avatar, look)
     note_look(double, look)
 
 
@@ -63,38 +53,7 @@ def _personal(double: Double) -> Iterator[bpy.types.Material]:
             if material is None or material.name in seen or "likeness_id" not in material:
                 continue
             seen.add(material.name)
-            if material.get("likeness_role") in _SLOT_FIELDS:
-                yield material
-
-
-def _repaint(material: bpy.types.Material, slot: str, look: Look) -> bpy.types.Material:
-    """Put a freshly made material in the place of this one, under its name."""
-    kept, person = material.name, str(material["likeness_id"])
-    material.name = f"{kept} (before)"
-    fresh = material_for(slot, _Person(person), look)
-    material.user_remap(fresh)
-    bpy.data.materials.remove(material)
-    fresh.name = kept
-    return fresh
-
-
-class _Person:
-    """What `material_for` asks of an avatar: the name that materials carry."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-def _slot_token(slot: str, look: Look) -> str:
-    values = [getattr(look, name, None) for name in _SLOT_FIELDS.get(slot, ())]
-    return token([_rounded(value) for value in values])
-
-
-def _rounded(value: Any) -> Any:
-    """Sliders hold single precision, so the last digits say nothing."""
-    if isinstance(value, tuple):
-        return [_rounded(part) for part in value]
-    return round(value, 4) if isinstance(value, float) else value
+            yield material
 
 
 def _geometry_token(look: Look) -> str:

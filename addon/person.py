@@ -20,6 +20,7 @@ from ..core.head import HeadModel, load_model
 from ..core.person import identity_of
 from .kinds import Root
 from .scene.materials import Look
+from .scene.materials.fibre import hair_shade
 
 PHENOTYPES = (
     "gender", "age", "muscle", "weight", "height", "proportions", "cupsize", "firmness", "african", "asian",
@@ -29,7 +30,8 @@ PHENOTYPES = (
 
 LOOK_FIELDS = (
     "melanin", "redness", "freckles", "lip_amount", "eye_colour", "hair_melanin", "hair_redness",
-    "hair_style", "stubble", "top", "top_colour", "bottom_colour",
+    "hair_style", "stubble", "top", "top_colour", "bottom_colour", "skin_tint", "face", "face_strength",
+    "face_relief", "face_scalp", "face_eyes",
 )  # fmt: skip
 """Fields of `Look` that are sliders."""
 
@@ -82,7 +84,8 @@ def look_from(group: Any, avatar: Avatar) -> Look:
     for name in (name for name in LOOK_FIELDS if name in known):
         value = getattr(group, name)
         values[name] = value if isinstance(value, str | float) else tuple(value)
-    return replace(Look.of(avatar), **values)
+    dye = tuple(group.hair_colour) if group.use_hair_colour else None
+    return replace(Look.of(avatar), **values, hair_dye=dye)
 
 
 def fill_look(group: Any, avatar: Avatar) -> None:
@@ -91,6 +94,8 @@ def fill_look(group: Any, avatar: Avatar) -> None:
     for name in LOOK_FIELDS:
         if hasattr(look, name):
             setattr(group, name, getattr(look, name))
+    group.use_hair_colour = look.hair_dye is not None
+    group.hair_colour = look.hair_dye or hair_shade(look)
 
 
 def filters_from(group: Any) -> FilterSettings:
@@ -136,7 +141,7 @@ def _look_values(group: Any) -> list[Any]:
     for name in LOOK_FIELDS:
         value = getattr(group, name)
         values += [value] if isinstance(value, str | float) else [float(part) for part in value]
-    return values
+    return [*values, bool(group.use_hair_colour), *map(float, group.hair_colour)]
 
 
 @lru_cache(maxsize=4)

@@ -19,6 +19,8 @@ from .roots import avatar_of, double_of
 from .runtime import quietly
 from .scene import action, sound
 from .scene.build import apply_performance
+from .scene.face_choice import faces_of
+from .scene.materials.look import best_face
 from .scene.settings import BuildSettings
 from .scene.timing import rate_of
 
@@ -60,6 +62,8 @@ def renew(context: Context, root: Root, name: str) -> None:
     list_performances(note, facts_of(avatar))
     note.tracking, note.performance = "\n".join(tracking.lines(avatar)), name
     with quietly():
+        if faces_of(root) == ("NONE",):
+            note.look.face = best_face(avatar)
         fill_identity(note.identity, model_of(avatar), avatar)
     rebuild(context, root)
 

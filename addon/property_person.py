@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 from bpy.props import (
+    BoolProperty,
     CollectionProperty,
     EnumProperty,
     FloatProperty,
@@ -24,11 +27,15 @@ def _look_changed(group: Group, _context: Context) -> None:
     session.request(group.id_data, "look")
 
 
+def _face_changed(group: Group, _context: Context) -> None:
+    session.request(group.id_data, "face")
+
+
 def _materials_changed(group: Group, _context: Context) -> None:
     session.request(group.id_data, "materials")
 
 
-def _share(name: str, description: str, default: float) -> object:
+def _share(name: str, description: str, default: float, update: Any = _identity_changed) -> object:
     return FloatProperty(
         name=name,
         description=description,
@@ -36,8 +43,35 @@ def _share(name: str, description: str, default: float) -> object:
         max=1.0,
         default=default,
         subtype="FACTOR",
-        update=_identity_changed,
+        update=update,
     )
+
+
+def _colour(name: str, description: str, default: tuple[float, float, float]) -> object:
+    return FloatVectorProperty(
+        name=name,
+        description=description,
+        subtype="COLOR",
+        min=0.0,
+        max=1.0,
+        size=3,
+        default=default,
+        update=_look_changed,
+    )
+
+
+FACE_ITEMS = (
+    ("NONE", "Painted", "Skin that is painted to suit the person", 0),
+    ("STILL", "Still", "The person's own skin as one texture", 1),
+    ("TRACK", "Track", "The face of the footage, a picture per frame, in step with the action", 2),
+    (
+        "PREDICTED",
+        "Predicted",
+        "The person's own skin with what the footage showed of each expression, for any performance and pose",
+        3,
+    ),
+)
+"""Where the colour of the face comes from."""
 
 
 class LikenessChange(bpy.types.PropertyGroup):
@@ -98,52 +132,42 @@ class LikenessLook(bpy.types.PropertyGroup):
         ),
         update=_materials_changed,
     )
-    melanin: FloatProperty(
-        name="Skin Tone",
-        description="Pigment of the skin, from very light, 0, to very dark, 1",
-        min=0.0,
-        max=1.0,
-        default=0.3,
-        subtype="FACTOR",
-        update=_look_changed,
+    face: EnumProperty(
+        name="Face",
+        description="Where the colour of the face comes from",
+        items=FACE_ITEMS,
+        default="NONE",
+        update=_face_changed,
     )
-    redness: FloatProperty(
-        name="Redness",
-        description="Blood under the skin, seen most on cheeks, nose and ears",
-        min=0.0,
-        max=1.0,
-        default=0.5,
-        subtype="FACTOR",
-        update=_look_changed,
+    face_strength: _share(
+        "Strength", "How much of the person's own skin shows over the painted one", 1.0, _face_changed
     )
-    freckles: FloatProperty(
-        name="Freckles",
-        description="Amount of freckles, from none, 0, to many, 1",
-        min=0.0,
-        max=1.0,
-        default=0.0,
-        subtype="FACTOR",
-        update=_look_changed,
+    face_relief: _share(
+        "Relief", "Strength of the pores and wrinkles that the footage showed", 1.0, _face_changed
     )
-    lip_amount: FloatProperty(
-        name="Lips",
-        description="How much the lips' own colour replaces the skin's",
-        min=0.0,
-        max=1.0,
-        default=0.6,
-        subtype="FACTOR",
-        update=_look_changed,
+    face_scalp: _share(
+        "Steady Scalp",
+        "How much the still texture holds ears, scalp and neck steady while the face moves",
+        1.0,
+        _face_changed,
     )
-    eye_colour: FloatVectorProperty(
-        name="Eyes",
-        description="Colour of the iris",
-        subtype="COLOR",
-        min=0.0,
-        max=1.0,
-        size=3,
-        default=(0.150, 0.190, 0.175),
-        update=_look_changed,
+    face_eyes: _share(
+        "Eyes", "How much of the eyes in the footage shows over the painted ones", 0.35, _face_changed
     )
+    skin_tint: _colour(
+        "Skin Tint", "Multiplies the colour of all skin, painted or from the footage", (1.0, 1.0, 1.0)
+    )
+    melanin: _share(
+        "Skin Tone", "Pigment of the skin, from very light, 0, to very dark, 1", 0.3, _look_changed
+    )
+    redness: _share(
+        "Redness", "Blood under the painted skin, seen most on cheeks, nose and ears", 0.5, _look_changed
+    )
+    freckles: _share("Freckles", "Freckles of the painted skin, from none, 0, to many, 1", 0.0, _look_changed)
+    lip_amount: _share(
+        "Lips", "How much the painted lips' own colour replaces the skin's", 0.6, _look_changed
+    )
+    eye_colour: _colour("Eyes", "Colour of the iris", (0.150, 0.190, 0.175))
     hair_style: EnumProperty(
         name="Hair",
         description="Haircut",
@@ -156,32 +180,22 @@ class LikenessLook(bpy.types.PropertyGroup):
         ),
         update=_look_changed,
     )
-    hair_melanin: FloatProperty(
-        name="Hair Pigment",
-        description="Dark pigment of the hair, from white, 0, over blond and brown to black, 1",
-        min=0.0,
-        max=1.0,
-        default=0.8,
-        subtype="FACTOR",
+    use_hair_colour: BoolProperty(
+        name="Plain Colour",
+        description="Give the hair of the head one colour instead of pigment",
+        default=False,
         update=_look_changed,
     )
-    hair_redness: FloatProperty(
-        name="Hair Redness",
-        description="Share of red pigment in the hair",
-        min=0.0,
-        max=1.0,
-        default=0.35,
-        subtype="FACTOR",
-        update=_look_changed,
+    hair_colour: _colour("Hair Colour", "Colour of the hair of the head", (0.06, 0.031, 0.016))
+    hair_melanin: _share(
+        "Hair Pigment",
+        "Dark pigment of the hair, from white, 0, over blond and brown to black, 1",
+        0.8,
+        _look_changed,
     )
-    stubble: FloatProperty(
-        name="Stubble",
-        description="Beard shadow, from none, 0, to three days, 1",
-        min=0.0,
-        max=1.0,
-        default=0.0,
-        subtype="FACTOR",
-        update=_look_changed,
+    hair_redness: _share("Hair Redness", "Share of red pigment in the hair", 0.35, _look_changed)
+    stubble: _share(
+        "Stubble", "Beard shadow of the painted skin, from none, 0, to three days, 1", 0.0, _look_changed
     )
     top: EnumProperty(
         name="Top",
@@ -193,23 +207,5 @@ class LikenessLook(bpy.types.PropertyGroup):
         ),
         update=_look_changed,
     )
-    top_colour: FloatVectorProperty(
-        name="Top Colour",
-        description="Colour of what the upper body wears",
-        subtype="COLOR",
-        min=0.0,
-        max=1.0,
-        size=3,
-        default=(0.045, 0.085, 0.13),
-        update=_look_changed,
-    )
-    bottom_colour: FloatVectorProperty(
-        name="Trousers",
-        description="Colour of the trousers",
-        subtype="COLOR",
-        min=0.0,
-        max=1.0,
-        size=3,
-        default=(0.035, 0.037, 0.045),
-        update=_look_changed,
-    )
+    top_colour: _colour("Top Colour", "Colour of what the upper body wears", (0.045, 0.085, 0.13))
+    bottom_colour: _colour("Trousers", "Colour of the trousers", (0.035, 0.037, 0.045))

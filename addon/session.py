@@ -29,8 +29,17 @@ from .roots import (
     roots,
 )
 from .runtime import quietly
+from .scene.face_choice import face_of, faces_of, lack_of
 from .sliders import flush, forget_requests, request, request_if_stale
-from .styling import lighting_items, note_materials, reset_look, set_lighting, set_materials
+from .styling import (
+    check_faces,
+    lighting_items,
+    note_materials,
+    reset_look,
+    set_face,
+    set_lighting,
+    set_materials,
+)
 
 __all__ = [
     "SHAPE_ITEMS",
@@ -41,15 +50,19 @@ __all__ = [
     "add_sound",
     "avatar_of",
     "can_show_footage",
+    "check_faces",
     "current",
     "double_of",
     "dress_footage",
+    "face_of",
+    "faces_of",
     "flush",
     "forget_requests",
     "has_sound",
     "hide_footage",
     "is_footage_shown",
     "is_root",
+    "lack_of",
     "lighting_items",
     "note_materials",
     "parts_missing",
@@ -65,6 +78,7 @@ __all__ = [
     "reset_look",
     "roots",
     "save_identity",
+    "set_face",
     "set_lighting",
     "set_materials",
     "show_footage",

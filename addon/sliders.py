@@ -23,7 +23,7 @@ from .runtime import SESSION
 from .scene import action
 from .scene.looks import set_material_mode
 from .scene.mesh import update_body
-from .styling import light_scene, wear_look
+from .styling import light_scene, show_face, wear_look
 
 QUICK, SETTLED = 0.12, 0.7
 """Seconds after the last change of a slider until the shape, and until everything follows."""
@@ -129,6 +129,7 @@ _FOLLOW: dict[str, Callable[[Context, Root], None]] = {
     "identity": _shape,
     "settle": rebuild,
     "look": wear_look,
+    "face": show_face,
     "materials": _materials,
     "switch": _switch,
     "keys": _keys,

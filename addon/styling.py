@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import bpy
+
 from ..core.errors import SettingsError
 from ..core.person import rest_of
 from .kinds import Context, Root, Scene
@@ -12,16 +16,20 @@ from .roots import avatar_of, double_of, note_of
 from .runtime import quietly
 from .scene import lights
 from .scene.double import find_doubles
+from .scene.face_choice import check_pictures, face_of, wear_face
 from .scene.light_sets import items as lighting_items
 from .scene.looks import material_mode, set_material_mode
 
 __all__ = [
+    "check_faces",
     "light_scene",
     "lighting_items",
     "note_materials",
     "reset_look",
+    "set_face",
     "set_lighting",
     "set_materials",
+    "show_face",
     "wear_look",
 ]
 
@@ -34,6 +42,29 @@ def wear_look(context: Context, root: Root) -> None:
     double = double_of(context.scene, root)
     change_look(double, model, rest_of(model, person), person, look_from(root.likeness.look, person))
     root.likeness.applied = token_of(root)
+
+
+def show_face(context: Context, root: Root) -> None:
+    """Show the face that the sliders describe; sets numbers only."""
+    avatar = avatar_of(root)
+    person = personified(model_of(avatar), avatar, identity_from(root.likeness.identity))
+    wear_face(double_of(context.scene, root), person, look_from(root.likeness.look, person))
+    root.likeness.applied = token_of(root)
+
+
+def set_face(context: Context, root: Root, face: str) -> str:
+    """Show one of the faces, or the nearest to it that there is; a sentence where that is another one."""
+    with quietly():
+        root.likeness.look.face = face
+    show_face(context, root)
+    return face_of(root)[1]
+
+
+def check_faces() -> None:
+    """After a file was opened: find faces' pictures that have moved along with their avatars."""
+    for scene in bpy.data.scenes:
+        for double in find_doubles(scene):
+            check_pictures(double, Path(bpy.path.abspath(note_of(double.root).folder)) / "textures")
 
 
 def light_scene(scene: Scene) -> None:

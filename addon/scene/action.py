@@ -21,7 +21,7 @@ from ...core.arkit import ARKIT_NAMES
 from ...core.filters import FilterSettings
 from ...core.head import HeadModel, Rest
 from ...core.performance import Performance
-from . import bpy_compat, confidence
+from . import bpy_compat, confidence, face_amounts
 from .double import Double, tag
 from .eyes import drive_eyes, eye_bones, rotation_path, undrive_eyes
 from .head_motion import PLACE_ERROR, carrier, carrier_locations, has_position, location_path
@@ -123,6 +123,7 @@ def _play(double: Double, action: bpy.types.Action) -> None:
         slot, _bag = bpy_compat.channelbag(action, owner)
         bpy_compat.assign_action(owner, action, slot)
     confidence.play(action, double)
+    face_amounts.play(action, double)
 
 
 def _write(
@@ -142,6 +143,7 @@ def _write(
     turns = bone_turns(model, performance, options.neck_share)
     _write_position(bones_bag, frames, double, model, rest, turns, performance, options)
     confidence.write(action, double, frames, performance)
+    face_amounts.write(action, double, frames, performance)
     still = [bone for bone in performed_bones(model) if bone not in turns]
     bpy_compat.remove_fcurves(bones_bag, [rotation_path(bone) for bone in still])
     for bone, turn in turns.items():

@@ -13,7 +13,7 @@ EEVEE = "BLENDER_EEVEE" if bpy.app.version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT
 """The engine's identifier in this version."""
 
 
-NAMED_SLOTS = ("Confidence",)
+NAMED_SLOTS = ("Confidence", "Face Texture")
 """Slots that are not for the first datablock of their kind that comes along."""
 
 

@@ -15,9 +15,10 @@ from ...core.filters import FilterSettings
 from ...core.head import HeadModel, Rest, load_model
 from ...core.performance import Performance
 from ...core.person import rest_of
-from . import action, camera, footage_camera, lights, posture, rig, sound, timing
+from . import action, camera, face_choice, face_texture, footage_camera, lights, posture, rig, sound, timing
 from .double import Double, tag, tagged
 from .looks import apply_look
+from .materials import Look
 from .mesh import update_body
 from .placement import eye_centre, feet_height, parent_to_head, place_root
 from .settings import BuildSettings
@@ -50,10 +51,14 @@ def build(
         if fresh_bones and settings.relaxed:
             posture.relax(double.armature, model, rest)
         double = _focus_and_camera(scene, double, model, rest, settings)
+        face_texture.load_face(double, model, avatar)
         _perform(scene, double, model, rest, performance, settings)
         apply_look(
             double, model, rest, avatar, settings.look, settings.materials, settings.hair, settings.clothes
         )
+        if performance is not None or action.current_performance(double) is None:
+            face_texture.show_performance(scene, double, avatar, performance, settings.first_frame)
+        face_choice.wear_face(double, avatar, settings.look or Look.of(avatar))
         _light(scene, layer, double, created, settings)
         _attach_media(scene, double, avatar, settings)
     return double
@@ -71,7 +76,10 @@ def apply_performance(
     """Key another performance, or the same one with other filters, always from the recorded values."""
     model = model or load_model(avatar.model)
     rest = rest_of(model, avatar)
-    return _key(scene, double, model, rest, performance, settings, filters or settings.filters)
+    written = _key(scene, double, model, rest, performance, settings, filters or settings.filters)
+    face_texture.show_performance(scene, double, avatar, performance, settings.first_frame)
+    face_choice.choose_again(double)
+    return written
 
 
 def _objects(scene: bpy.types.Scene, avatar: Avatar, settings: BuildSettings) -> tuple[Double, bool]:

@@ -11,16 +11,19 @@ import bpy
 import numpy as np
 
 from .attributes import write_surface_attributes
-from .cloth import build_fabric
-from .eye import build_cornea, build_eye, build_tear
-from .fibre import build_hair, build_lashes, hair_colour
+from .cloth import build_fabric, fabric_values
+from .eye import build_cornea, build_eye, build_tear, eye_values
+from .fibre import build_hair, build_lashes, hair_values, lash_values
 from .look import Look
 from .mouth import build_mouth_part
+from .paint import Values, paint
 from .pair import activate, material_mode, set_material_mode
-from .skin import build_skin
+from .skin import build_skin, skin_values
 from .surface import polygon_parts
 
 SLOTS = ("Skin", "Eye", "Cornea", "Tear", "Lashes", "Teeth", "Gums", "Tongue")
+AVATAR = "likeness_avatar"
+"""On a personal material: id of its avatar."""
 PERSONAL = ("Skin", "Eye", "Lashes", "Hair", "Brows", "Top", "Bottom", "Shoes")
 """Materials each person has an own copy of; the others are shared by all."""
 _PREFIXES = (
@@ -78,31 +81,51 @@ def _fill_slots(mesh: Any, materials: list[bpy.types.Material]) -> None:
 
 
 def material_for(slot: str, avatar: Any, look: Look) -> bpy.types.Material:
-    """The named material of a slot, built when the file has none."""
-    personal = slot in PERSONAL
-    name = f"Likeness {slot} {person_name(avatar)}" if personal else f"Likeness {slot}"
-    existing = bpy.data.materials.get(name)
-    if existing is not None and existing.get("likeness_role") == slot:
+    """The material of a slot, built when the file has none for this person."""
+    name = f"Likeness {slot} {person_name(avatar)}" if slot in PERSONAL else f"Likeness {slot}"
+    existing = _existing(slot, avatar)
+    if existing is not None:
         return existing
-    material = bpy.data.materials.new(name)
+    material: Any = bpy.data.materials.new(name)
     if material.node_tree is None:
         material.use_nodes = True
     material.node_tree.nodes.clear()
-    _builders(look)[slot](material)
+    _BUILDERS[slot](material)
     material["likeness_role"] = slot
-    if personal:
+    if slot in PERSONAL:
         material["likeness_id"] = person_name(avatar)
+        material[AVATAR] = avatar_id(avatar)
+        paint(material, values_of(slot, look))
     return material
+
+
+def _existing(slot: str, avatar: Any) -> bpy.types.Material | None:
+    """The file's material of this slot and person; files of before know persons by name alone."""
+    mine = avatar_id(avatar)
+    for material in bpy.data.materials:
+        if material.get("likeness_role") != slot or material.library is not None:
+            continue
+        if slot not in PERSONAL:
+            return material
+        if material.get("likeness_id") == person_name(avatar) and material.get(AVATAR, mine) == mine:
+            return material
+    return None
 
 
 def material_of(body: bpy.types.Object, slot: str, look: Look) -> bpy.types.Material:
     """The material of a slot for the person whose body mesh this is, in the set that the body wears."""
     skin = slot_material(body.data, "Skin")
-    person = str(skin.get("likeness_id", "")) if skin is not None else ""
-    material = material_for(slot, SimpleNamespace(name=person), look)
+    known: Any = skin if skin is not None else {}
+    person = SimpleNamespace(name=str(known.get("likeness_id", "")), id=str(known.get(AVATAR, "")))
+    material = material_for(slot, person, look)
     if skin is not None:
         activate(material, material_mode(skin) or "EEVEE")
     return material
+
+
+def avatar_id(avatar: Any) -> str:
+    """What tells persons of the same name apart; empty for one that is no avatar."""
+    return str(getattr(avatar, "id", "") or "")
 
 
 def person_name(avatar: Any) -> str:
@@ -110,20 +133,34 @@ def person_name(avatar: Any) -> str:
     return str(getattr(avatar, "name", "") or "Person")
 
 
-def _builders(look: Look) -> dict[str, Callable[[bpy.types.Material], None]]:
-    roots = hair_colour(look.hair_melanin, look.hair_redness)
-    return {
-        "Skin": lambda material: build_skin(material, look, roots),
-        "Eye": lambda material: build_eye(material, look),
-        "Cornea": build_cornea,
-        "Tear": build_tear,
-        "Lashes": lambda material: build_lashes(material, look),
-        "Teeth": lambda material: build_mouth_part(material, "Teeth"),
-        "Gums": lambda material: build_mouth_part(material, "Gums"),
-        "Tongue": lambda material: build_mouth_part(material, "Tongue"),
-        "Hair": lambda material: build_hair(material, look),
-        "Brows": lambda material: build_hair(material, look, brows=True),
-        "Top": lambda material: build_fabric(material, look.top_colour),
-        "Bottom": lambda material: build_fabric(material, look.bottom_colour, denim=True),
-        "Shoes": lambda material: build_fabric(material, (0.012, 0.012, 0.013)),
-    }
+def values_of(slot: str, look: Look) -> Values:
+    """What a look paints onto the material of a slot."""
+    found = _VALUES.get(slot)
+    return found(look) if found is not None else {}
+
+
+_BUILDERS: dict[str, Callable[[bpy.types.Material], None]] = {
+    "Skin": build_skin,
+    "Eye": build_eye,
+    "Cornea": build_cornea,
+    "Tear": build_tear,
+    "Lashes": build_lashes,
+    "Teeth": lambda material: build_mouth_part(material, "Teeth"),
+    "Gums": lambda material: build_mouth_part(material, "Gums"),
+    "Tongue": lambda material: build_mouth_part(material, "Tongue"),
+    "Hair": build_hair,
+    "Brows": lambda material: build_hair(material, brows=True),
+    "Top": build_fabric,
+    "Bottom": lambda material: build_fabric(material, denim=True),
+    "Shoes": build_fabric,
+}
+_VALUES: dict[str, Callable[[Look], Values]] = {
+    "Skin": skin_values,
+    "Eye": eye_values,
+    "Lashes": lash_values,
+    "Hair": hair_values,
+    "Brows": lambda look: hair_values(look, brows=True),
+    "Top": lambda look: fabric_values(look.top_colour),
+    "Bottom": lambda look: fabric_values(look.bottom_colour),
+    "Shoes": lambda _look: fabric_values((0.012, 0.012, 0.013)),
+}

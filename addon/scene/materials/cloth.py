@@ -7,7 +7,9 @@ import bpy
 
 from .attributes import BORDER, REST
 from .graph import Graph, new_group
+from .paint import VIEWPORT, Values
 from .pair import shader_pair
+from .pigment import Colour
 
 GROUP = "Likeness Fabric"
 INPUTS = (
@@ -61,16 +63,17 @@ def _weave(g: Graph, control: dict, place):
     return g.add(0.5, g.mul(g.add(g.mul(across, g.sub(1.0, g.mul(control["Diagonal"], 0.8))), down), 0.25))
 
 
-def build_fabric(
-    material: bpy.types.Material, colour: tuple[float, float, float], *, denim: bool = False
-) -> None:
+def fabric_values(colour: Colour) -> Values:
+    """The group's input for a colour."""
+    return {"Colour": colour, VIEWPORT: colour}
+
+
+def build_fabric(material: bpy.types.Material, *, denim: bool = False) -> None:
     """Fill a new fabric material."""
     g = Graph(material.node_tree)
     group = g.node("ShaderNodeGroup", label=GROUP, node_tree=fabric_group())
-    values = {"Colour": (*colour, 1.0), "Diagonal": float(denim), "Fading": 0.45 if denim else 0.15}
-    for name, value in values.items():
-        group.inputs[name].default_value = value
-    material.diffuse_color = (*colour, 1.0)
+    group.inputs["Diagonal"].default_value = float(denim)
+    group.inputs["Fading"].default_value = 0.45 if denim else 0.15
 
     def shader(normal: str, sheen: float):
         return g.call(

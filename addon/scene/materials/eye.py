@@ -6,9 +6,11 @@ from __future__ import annotations
 import bpy
 
 from .attributes import REST
-from .graph import Graph, new_group
+from .graph import Graph, current_group, new_group
 from .look import Look
+from .paint import VIEWPORT, Values
 from .pair import shader_pair
+from .pigment import times
 
 GROUP = "Likeness Eye"
 CORNEA_IOR = 1.376
@@ -23,6 +25,8 @@ INPUTS = (
     ("Veins", "Float", 0.45, "Blood vessels and redness towards the corners", 0.0, 1.0),
     ("Lid Shade", "Float", 0.8, "Darkening where the lids and lashes shade the eye", 0.0, 1.0),
     ("Iris Radius", "Float", 0.3665, "Radius of the iris on an eyeball of radius 1", 0.2, 0.7),
+    ("Chart", "Float", 0.0, "How much of the eye's own picture shows", 0.0, 1.0),
+    ("Chart Colour", "Color", (0.5, 0.5, 0.5), "Picture of the eye from the footage"),
 )
 OUTPUTS = (
     ("Colour", "Color"),
@@ -35,7 +39,7 @@ OUTPUTS = (
 
 def eye_group() -> bpy.types.NodeTree:
     """The shared group, made on first use."""
-    existing = bpy.data.node_groups.get(GROUP)
+    existing = current_group(GROUP, INPUTS)
     if existing is not None:
         return existing
     tree, g, control, end = new_group(GROUP, INPUTS, OUTPUTS)
@@ -47,10 +51,12 @@ def eye_group() -> bpy.types.NodeTree:
     spokes = g.vector(
         "DIVIDE", g.combine(x, y, 0.0), g.combine(g.add(radius, 1e-4), g.add(radius, 1e-4), 1.0)
     )
-    iris = _iris_colour(g, control, share, spokes)
+    iris = _from_chart(g, control, _iris_colour(g, control, share, spokes), (0.25, 2.2), "Iris Colour")
+    iris = _pupil(g, control, share, spokes, iris)
     edge = g.add(share, g.mul(g.sub(g.noise(spokes, 5.0, 3.0), 0.5), 0.05))
     is_iris = g.mul(g.smooth(edge, 1.07, 0.93), front)
     white = _white_colour(g, control, place, x, radius)
+    white = _from_chart(g, control, white, (0.55, 1.12), "White")
     colour = g.mix(is_iris, white, iris)
     g.put(
         end.inputs["Colour"],
@@ -71,7 +77,7 @@ def eye_group() -> bpy.types.NodeTree:
 
 
 def _iris_colour(g: Graph, control: dict, share, spokes):
-    """Radial fibres in two sizes, a warm collar around the pupil, a dark outer ring and the pupil."""
+    """Radial fibres in two sizes, a warm collar around the pupil and a dark outer ring."""
 
     def fibres(turns: float, along: float, detail: float):
         return g.noise(
@@ -91,15 +97,30 @@ def _iris_colour(g: Graph, control: dict, share, spokes):
     light = g.add(g.mul(g.smooth(fine, 0.3, 0.72), 0.9), g.mul(g.smooth(coarse, 0.3, 0.7), 0.6))
     colour = g.mix(1.0, colour, g.mix(g.mul(light, 0.66), (0.5, 0.48, 0.47), (1.75, 1.75, 1.75)), "MULTIPLY")
     ring = g.mul(g.smooth(share, 0.74, 1.0), control["Limbal Ring"])
-    colour = g.mix(ring, colour, g.mix(1.0, colour, (0.10, 0.10, 0.12), "MULTIPLY"))
+    return g.mix(ring, colour, g.mix(1.0, colour, (0.10, 0.10, 0.12), "MULTIPLY"))
+
+
+def _pupil(g: Graph, control: dict, share, spokes, colour):
+    """The pupil with its soft rim. Painted last: a picture of it has highlights burnt in."""
     rim = g.smooth(share, g.add(control["Pupil"], 0.10), control["Pupil"])
     colour = g.mix(g.mul(rim, 0.6), colour, (0.012, 0.008, 0.006))
-    pupil = g.smooth(
-        g.add(share, g.mul(g.sub(coarse, 0.5), 0.03)),
-        g.add(control["Pupil"], 0.025),
-        g.sub(control["Pupil"], 0.015),
+    wave = g.noise(
+        g.vector("ADD", g.vector("SCALE", spokes, scale=5.0), g.combine(0.0, 0.0, g.mul(share, 1.6))),
+        1.0,
+        4.0,
     )
+    edge = g.add(share, g.mul(g.sub(wave, 0.5), 0.03))
+    pupil = g.smooth(edge, g.add(control["Pupil"], 0.025), g.sub(control["Pupil"], 0.015))
     return g.mix(pupil, colour, (0.002, 0.002, 0.002))
+
+
+def _from_chart(g: Graph, control: dict, painted, limits: tuple[float, float], base: str):
+    """Colour from the eye's own picture, held within a range about its main colour: what lies outside is a
+    highlight, a lash or the shade of a lid, which the scene's light gives anew.
+    """
+    low, high = (g.mix(1.0, control[base], (factor,) * 3, "MULTIPLY") for factor in limits)
+    held = g.vector("MINIMUM", g.vector("MAXIMUM", control["Chart Colour"], low), high)
+    return g.mix(control["Chart"], painted, held)
 
 
 def _white_colour(g: Graph, control: dict, place, x, radius):
@@ -140,19 +161,27 @@ def _shaded(g: Graph, colour, amount):
     return g.mix(amount, colour, g.mix(1.0, colour, (0.36, 0.27, 0.25), "MULTIPLY"))
 
 
-def build_eye(material: bpy.types.Material, look: Look) -> None:
-    """Fill a new eye material for one person."""
+def eye_values(look: Look) -> Values:
+    """The group's inputs for a look."""
+    dark = max(look.eye_colour) < 0.12
+    inner = times(look.eye_colour, (1.6, 1.6, 1.6)) if dark else (0.19, 0.115, 0.045)
+    white = look.eye_white or ((0.62, 0.57, 0.52) if look.melanin > 0.5 else (0.70, 0.665, 0.635))
+    return {
+        "Iris Colour": look.eye_colour,
+        "Inner Colour": inner,
+        "Veins": 0.3 + 0.3 * look.age,
+        "White": white,
+        "Iris Radius": look.iris_radius,
+        "Pupil": look.pupil,
+        VIEWPORT: (0.70, 0.67, 0.65),
+    }
+
+
+def build_eye(material: bpy.types.Material) -> None:
+    """Fill a new eye material."""
     g = Graph(material.node_tree)
     group = g.node("ShaderNodeGroup", label=GROUP, node_tree=eye_group())
     group.width = 220
-    group.inputs["Iris Colour"].default_value = (*look.eye_colour, 1.0)
-    dark = max(look.eye_colour) < 0.12
-    inner = tuple(channel * 1.6 for channel in look.eye_colour) if dark else (0.19, 0.115, 0.045)
-    group.inputs["Inner Colour"].default_value = (*inner, 1.0)
-    group.inputs["Veins"].default_value = 0.3 + 0.3 * look.age
-    if look.melanin > 0.5:
-        group.inputs["White"].default_value = (0.62, 0.57, 0.52, 1.0)
-    material.diffuse_color = (0.7, 0.67, 0.65, 1.0)
     shader_pair(g, _ball(g, group, "Colour", 0.0), _ball(g, group, "Traced Colour", 0.3))
     g.arrange()
 

@@ -3,26 +3,17 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import bpy
 
 from .attributes import REST
 from .graph import Graph, new_group
 from .look import Look
+from .paint import BASE, VIEWPORT, Values
 from .pair import shader_pair
+from .pigment import HAIR, RED, Colour, hair_colour
 
 GROUP = "Likeness Hair"
 LASHES = "Likeness Lashes"
-COLOURS = (
-    (0.0, (0.62, 0.60, 0.57)),
-    (0.2, (0.40, 0.27, 0.135)),
-    (0.45, (0.19, 0.105, 0.048)),
-    (0.7, (0.060, 0.031, 0.016)),
-    (0.88, (0.021, 0.0125, 0.0085)),
-    (1.0, (0.0075, 0.0062, 0.0058)),
-)
-"""Colour of a lock by melanin, linear RGB."""
 
 INPUTS = (
     ("Melanin", "Float", 0.8, "Hair colour from white to black", 0.0, 1.0),
@@ -47,9 +38,9 @@ def hair_group() -> bpy.types.NodeTree:
     info = g.node("ShaderNodeHairInfo")
     random, along = info.outputs["Random"], info.outputs["Intercept"]
     melanin = g.sub(control["Melanin"], g.mul(g.mul(g.sub(random, 0.5), control["Variation"]), 0.16))
-    natural = g.ramp(melanin, COLOURS)
+    natural = g.ramp(melanin, HAIR)
     red = g.mul(control["Melanin Redness"], 0.6)
-    colour = g.mix(red, natural, g.mix(1.0, natural, (1.25, 0.86, 0.66), "MULTIPLY"))
+    colour = g.mix(red, natural, g.mix(1.0, natural, RED, "MULTIPLY"))
     shuffled = g.math("FRACT", g.mul(random, 91.7))
     colour = g.mix(g.math("LESS_THAN", shuffled, control["Grey"]), colour, (0.5, 0.49, 0.47))
     colour = g.mix(1.0, colour, control["Tint"], "MULTIPLY")
@@ -62,23 +53,29 @@ def hair_group() -> bpy.types.NodeTree:
     return tree
 
 
-def hair_colour(melanin: float, redness: float) -> tuple[float, float, float]:
-    """The colour `hair_group` gives a middling strand, linear RGB."""
-    pairs = pairwise(COLOURS)
-    low, high = next((pair for pair in pairs if melanin <= pair[1][0]), (COLOURS[-2], COLOURS[-1]))
-    t = (min(max(melanin, 0.0), 1.0) - low[0]) / (high[0] - low[0])
-    blend = [a + t * (b - a) for a, b in zip(low[1], high[1], strict=True)]
-    red = [1.0 + 0.6 * redness * (c - 1.0) for c in (1.25, 0.86, 0.66)]
-    return (blend[0] * red[0], blend[1] * red[1], blend[2] * red[2])
+def hair_shade(look: Look) -> Colour:
+    """The colour of a middling strand of this look, linear RGB."""
+    return look.hair_dye or hair_colour(look.hair_melanin, look.hair_redness)
 
 
-def build_hair(material: bpy.types.Material, look: Look, *, brows: bool = False) -> None:
-    """Fill a new hair material for one person. Eyebrows are darker, and being tubes take no strand shader."""
+def hair_values(look: Look, brows: bool = False) -> Values:
+    """The group's inputs for a look. Eyebrows are darker than the hair; dye covers the pigment."""
+    if look.hair_dye is not None and not brows:
+        white = hair_colour(0.0, 0.0)
+        tint = tuple(own / base for own, base in zip(look.hair_dye, white, strict=True))
+        return {"Melanin": 0.0, "Melanin Redness": 0.0, "Tint": tint, VIEWPORT: look.hair_dye}
+    melanin = look.hair_melanin
+    if brows:
+        melanin = look.brow_melanin if look.brow_melanin is not None else min(melanin + 0.1, 1.0)
+    colour = hair_colour(melanin, look.hair_redness)
+    redness = look.hair_redness
+    return {"Melanin": melanin, "Melanin Redness": redness, "Tint": (1.0, 1.0, 1.0), VIEWPORT: colour}
+
+
+def build_hair(material: bpy.types.Material, *, brows: bool = False) -> None:
+    """Fill a new hair material. Eyebrows, being tubes, take no strand shader."""
     g = Graph(material.node_tree)
     group = g.node("ShaderNodeGroup", label=GROUP, node_tree=hair_group())
-    group.inputs["Melanin"].default_value = min(look.hair_melanin + 0.1 * brows, 1.0)
-    group.inputs["Melanin Redness"].default_value = look.hair_redness
-    material.diffuse_color = (*hair_colour(look.hair_melanin, look.hair_redness), 1.0)
     shader_pair(g, _strand(g, group), _strand(g, group) if brows else _traced_strand(g, group))
     g.arrange()
 
@@ -111,19 +108,22 @@ def _traced_strand(g: Graph, group: bpy.types.Node):
     )
 
 
-def build_lashes(material: bpy.types.Material, look: Look) -> None:
-    """Fill a new lash material: darker than the hair of the head, as in life, with hairs cut out of the
-    strips.
-    """
+def lash_values(look: Look) -> Values:
+    """Colours for a look: lashes are darker than the hair of the head, as in life."""
+    own = hair_colour(max(look.hair_melanin, 0.72), look.hair_redness)
+    colour = (0.4 * own[0], 0.4 * own[1], 0.4 * own[2])
+    return {BASE: colour, VIEWPORT: colour}
+
+
+def build_lashes(material: bpy.types.Material) -> None:
+    """Fill a new lash material: hairs cut out of the strips."""
     g = Graph(material.node_tree)
     group = g.node("ShaderNodeGroup", label=LASHES, node_tree=lash_group())
-    colour = tuple(0.4 * channel for channel in hair_colour(max(look.hair_melanin, 0.72), look.hair_redness))
-    material.diffuse_color = (*colour, 1.0)
 
     def shader(roughness: float):
         node = g.node("ShaderNodeBsdfPrincipled")
         alpha = group.outputs["Alpha"]
-        return g.call(node, Base_Color=colour, Roughness=roughness, Specular_IOR_Level=0.2, Alpha=alpha)
+        return g.call(node, Roughness=roughness, Specular_IOR_Level=0.2, Alpha=alpha)
 
     shader_pair(g, shader(0.5), shader(0.45))
     g.arrange()

@@ -122,6 +122,13 @@ class Graph:
             self.put(socket, value)
         return node.outputs[0]
 
+    def mixv(self, factor: Value, a: Value, b: Value):
+        """Vector mix by one factor."""
+        node = self.node("ShaderNodeMix", data_type="VECTOR")
+        for socket, value in ((node.inputs[0], factor), (node.inputs[4], a), (node.inputs[5], b)):
+            self.put(socket, value)
+        return node.outputs[1]
+
     def ramp(self, factor: Value, stops: Sequence[tuple[float, Sequence[float]]], mode: str = "LINEAR"):
         """Colour ramp; stops are (position, linear RGB)."""
         node = self.node("ShaderNodeValToRGB")
@@ -209,6 +216,20 @@ class Graph:
             rows[column] = y - (
                 320.0 if node.type == "GROUP" or node.bl_idname.endswith("Principled") else 190.0
             )
+
+
+def current_group(name: str, inputs: Sequence[tuple]) -> Any:
+    """The file's group of this name; None where there is none, or only one of an older version, which then
+    steps aside for a new one: materials that use it keep it.
+    """
+    found: Any = bpy.data.node_groups.get(name)
+    if found is None:
+        return None
+    known = {item.name for item in found.interface.items_tree if getattr(item, "in_out", "") == "INPUT"}
+    if {item[0] for item in inputs} <= known:
+        return found
+    found.name = f"{name} (earlier)"
+    return None
 
 
 def new_group(name: str, inputs: Sequence[tuple], outputs: Sequence[tuple[str, str]]):

@@ -6,10 +6,10 @@ modules read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-Colour = tuple[float, float, float]
+from .pigment import Colour, pigment_of
 
 _MELANIN = {"african": 0.82, "asian": 0.36, "caucasian": 0.2}
 _HAIR_MELANIN = {"african": 0.99, "asian": 0.97, "caucasian": 0.8}
@@ -51,6 +51,30 @@ class Look:
     top_colour: Colour = (0.045, 0.085, 0.13)
     bottom: str = "TROUSERS"
     bottom_colour: Colour = (0.035, 0.037, 0.045)
+    skin_tint: Colour = (1.0, 1.0, 1.0)
+    """Multiplies the colour of all skin, painted or from the footage."""
+    skin_colour: Colour | None = None
+    """Measured albedo of the skin; None where it was not."""
+    eye_white: Colour | None = None
+    """Colour of the white of the eye; None takes what suits the skin."""
+    iris_radius: float = 0.3665
+    """Share of the eyeball's radius."""
+    pupil: float = 0.36
+    """Share of the iris's radius."""
+    brow_melanin: float | None = None
+    """Of the eyebrows; None takes a little more than the hair's."""
+    hair_dye: Colour | None = None
+    """A plain colour of the hair of the head, instead of pigment."""
+    face: str = "NONE"
+    """Where the colour of the face comes from: one of `FACES`."""
+    face_strength: float = 1.0
+    """How much of the face's own colour shows, 0 none .. 1 all."""
+    face_relief: float = 1.0
+    """Strength of the relief from the footage."""
+    face_scalp: float = 1.0
+    """How much the still holds the scalp steady while the face moves."""
+    face_eyes: float = 0.35
+    """How much of the eyes' own picture shows over the painted eye."""
 
     @classmethod
     def of(cls, avatar: Any) -> Look:
@@ -63,7 +87,7 @@ class Look:
         grey = min(max((age - 0.8) / 0.2, 0.0), 1.0)
         hair = _weighted(identity, _HAIR_MELANIN) * (1.0 - 0.7 * grey)
         eyes = _weighted_colour(identity, _EYES)
-        return cls(
+        invented = cls(
             melanin=_seen(avatar).get("melanin", _weighted(identity, _MELANIN)),
             age=age,
             lip_amount=0.75 if female else 0.5,
@@ -74,13 +98,50 @@ class Look:
             stubble=0.0 if female or age < 0.55 else 0.35,
             top="SCOOP" if female else "TEE",
             top_colour=(0.13, 0.035, 0.04) if female else (0.045, 0.085, 0.13),
+            face=best_face(avatar),
         )
+        return replace(invented, **_measured(avatar))
 
 
 SURE = 0.7
 """From which fitted gender on clothes and hair follow it; nearer to the middle they suit anybody."""
 HAIR_STYLES = ("SHORT", "BUZZ", "BOB", "TIED", "NONE")
 TOPS = ("TEE", "SCOOP", "LONG_SLEEVE")
+
+
+FACES = ("NONE", "STILL", "TRACK", "PREDICTED")
+"""Painted, one texture, the movie of the take, or what was learnt from that."""
+
+
+def best_face(avatar: Any) -> str:
+    """The most lively of `FACES` that an avatar has."""
+    textures = getattr(avatar, "textures", None) or {}
+    if "albedo" not in textures:
+        return "NONE"
+    return "TRACK" if getattr(avatar, "face_tracks", None) else "STILL"
+
+
+def _measured(avatar: Any) -> dict[str, Any]:
+    """The fields of `Look` that the footage told."""
+    colours: Mapping[str, Any] = getattr(avatar, "colours", None) or {}
+    found: dict[str, Any] = {}
+    for role, name in (("skin", "skin_colour"), ("lip", "lip_colour"), ("iris", "eye_colour")):
+        if role in colours:
+            found[name] = _colour(colours[role])
+    if "white" in colours:
+        found["eye_white"] = _colour(colours["white"])
+    if "hair" in colours:
+        found["hair_melanin"], found["hair_redness"] = pigment_of(_colour(colours["hair"]))
+    if "brow" in colours:
+        found["brow_melanin"] = pigment_of(_colour(colours["brow"]))[0]
+    seen = _seen(avatar)
+    found |= {name: float(seen[name]) for name in ("iris_radius", "pupil") if name in seen}
+    return found
+
+
+def _colour(values: Any) -> Colour:
+    red, green, blue = (min(max(float(value), 0.0), 1.0) for value in values)
+    return (red, green, blue)
 
 
 def is_female(avatar: Any) -> bool:

@@ -3,26 +3,22 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import bpy
 
 from .attributes import MASKS_A, MASKS_B, REST
-from .graph import Graph, new_group
+from .fibre import hair_shade
+from .graph import Graph, current_group, new_group
 from .look import Look
+from .paint import VIEWPORT, Values
 from .pair import shader_pair
+from .pigment import TONES, Colour, times, tone
 
 GROUP = "Likeness Skin"
 
-TONES = (
-    (0.0, (0.70, 0.475, 0.385)),
-    (0.2, (0.575, 0.345, 0.250)),
-    (0.36, (0.470, 0.270, 0.178)),
-    (0.55, (0.300, 0.155, 0.094)),
-    (0.75, (0.155, 0.073, 0.043)),
-    (1.0, (0.052, 0.025, 0.016)),
-)
-"""Albedo by melanin, linear RGB: between measured light and dark skin."""
+_BLOOD = (1.06, 0.58, 0.52)
+"""What blood makes of the skin's colour where it is full of it."""
+_CAPILLARIES = 0.1
+"""Share of blood in skin that does not flush, at redness 1."""
 
 INPUTS = (
     ("Melanin", "Float", 0.3, "Skin tone from very light to very dark", 0.0, 1.0),
@@ -37,6 +33,11 @@ INPUTS = (
     ("Stubble", "Float", 0.0, "Beard shadow and stubble", 0.0, 1.0),
     ("Oiliness", "Float", 0.5, "Shine of nose and forehead", 0.0, 1.0),
     ("Pores", "Float", 0.6, "Strength of pores and fine creases", 0.0, 1.0),
+    ("Body Tint", "Color", (1.0, 1.0, 1.0), "Brings the painted skin to the colour of the person's own"),
+    ("Face", "Float", 0.0, "How much of the face's own colour replaces the painted one", 0.0, 1.0),
+    ("Face Colour", "Color", (0.5, 0.35, 0.28), "Colour of the face from the footage"),
+    ("Face Tint", "Color", (1.0, 1.0, 1.0), "Multiplies the colour from the footage"),
+    ("Face Normal", "Vector", (0.0, 0.0, 0.0), "Relief from the footage; zero for none"),
 )
 OUTPUTS = (
     ("Colour", "Color"),
@@ -51,7 +52,7 @@ OUTPUTS = (
 
 def skin_group() -> bpy.types.NodeTree:
     """The shared group, made on first use."""
-    existing = bpy.data.node_groups.get(GROUP)
+    existing = current_group(GROUP, INPUTS)
     if existing is not None:
         return existing
     tree, g, control, end = new_group(GROUP, INPUTS, OUTPUTS)
@@ -62,9 +63,12 @@ def skin_group() -> bpy.types.NodeTree:
     inside = g.smooth(mouth, 0.0, 0.3)
 
     colour = _base_colour(g, control, place, flush, lids)
+    colour = g.mix(1.0, colour, control["Body Tint"], "MULTIPLY")
     colour = _lip_colour(g, control, place, colour, lips)
     colour = g.mix(nails, colour, g.mix(0.5, colour, (0.62, 0.38, 0.32)))
     colour = _hair_roots(g, control, place, colour, scalp, beard)
+    seen = g.mix(1.0, control["Face Colour"], control["Face Tint"], "MULTIPLY")
+    colour = g.mix(control["Face"], colour, seen)
     colour = g.mix(1.0, colour, control["Tint"], "MULTIPLY")
     wet = g.ramp(
         mouth, ((0.0, (0.36, 0.105, 0.09)), (0.35, (0.25, 0.055, 0.05)), (1.0, (0.045, 0.009, 0.009)))
@@ -73,8 +77,9 @@ def skin_group() -> bpy.types.NodeTree:
 
     g.put(end.inputs["Colour"], colour)
     g.put(end.inputs["Roughness"], _roughness(g, control, place, lips, oily, nails, inside))
-    g.put(end.inputs["Normal"], _light_relief(g, control, place, inside))
-    g.put(end.inputs["Traced Normal"], _relief(g, control, place, lips, inside))
+    surface = _surface_normal(g, control)
+    g.put(end.inputs["Normal"], _light_relief(g, control, place, inside, surface))
+    g.put(end.inputs["Traced Normal"], _relief(g, control, place, lips, inside, surface))
     # Pigment takes up light before it can spread.
     g.put(end.inputs["Subsurface"], g.mixf(inside, g.remap(control["Melanin"], 0.3, 1.0, 1.0, 0.35), 0.35))
     g.put(end.inputs["Wet"], g.mul(lips, g.sub(0.06, g.mul(inside, 0.06))))
@@ -100,7 +105,7 @@ def _base_colour(g: Graph, control: dict, place, flush, lids):
     blood = g.mul(
         g.add(g.mul(flush, 0.38), g.mul(capillaries, g.add(0.2, g.mul(flush, 0.4)))), control["Redness"]
     )
-    colour = g.mix(blood, colour, g.mix(1.0, colour, (1.06, 0.58, 0.52), "MULTIPLY"))
+    colour = g.mix(blood, colour, g.mix(1.0, colour, _BLOOD, "MULTIPLY"))
     shade = g.mul(lids, 0.55)
     colour = g.mix(shade, colour, g.mix(1.0, colour, (0.80, 0.66, 0.68), "MULTIPLY"))
     spots = g.smooth(
@@ -150,13 +155,20 @@ def _roughness(g: Graph, control: dict, place, lips, oily, nails, inside):
     return g.mixf(inside, rough, 0.42)
 
 
-def _light_relief(g: Graph, control: dict, place, inside):
+def _surface_normal(g: Graph, control: dict):
+    """What the painted relief lies on: the relief from the footage where there is one, else the mesh."""
+    given = g.math("GREATER_THAN", g.vector("LENGTH", control["Face Normal"], output=1), 0.5)
+    mesh = g.node("ShaderNodeNewGeometry").outputs["Normal"]
+    return g.mixv(given, mesh, control["Face Normal"])
+
+
+def _light_relief(g: Graph, control: dict, place, inside, surface):
     """Relief in one bump over noise: drivers compile a bump's inputs three times over."""
     height = g.add(g.noise(place, 620.0, 2.0, 0.7), g.mul(g.noise(place, 75.0, 1.0), 2.2))
-    return g.bump(height, g.mul(control["Pores"], g.mul(g.sub(1.0, inside), 0.5)), 0.0003)
+    return g.bump(height, g.mul(control["Pores"], g.mul(g.sub(1.0, inside), 0.5)), 0.0003, surface)
 
 
-def _relief(g: Graph, control: dict, place, lips, inside):
+def _relief(g: Graph, control: dict, place, lips, inside, surface):
     """Pores, a net of fine creases, and the lips' vertical folds."""
     strength = g.mul(control["Pores"], g.sub(1.0, inside))
     pores = g.smooth(g.voronoi(place, 900.0), 0.0, 0.45)
@@ -165,29 +177,33 @@ def _relief(g: Graph, control: dict, place, lips, inside):
     skin = g.add(g.mul(pores, 0.55), g.add(g.mul(net, 0.35), g.mul(g.noise(place, 340.0, 3.0), 0.5)))
     folds = g.noise(g.vector("MULTIPLY", place, (1.0, 0.16, 0.16)), 900.0, 2.0, 0.4)
     height = g.mixf(lips, skin, g.mul(folds, 1.6))
-    fine = g.bump(height, g.mul(strength, 0.55), 0.00018)
+    fine = g.bump(height, g.mul(strength, 0.55), 0.00018, surface)
     return g.bump(g.noise(place, 75.0, 2.0), g.mul(strength, 0.35), 0.0004, fine)
 
 
-def build_skin(material: bpy.types.Material, look: Look, hair_colour: tuple[float, float, float]) -> None:
+def skin_values(look: Look) -> Values:
+    """The group's inputs for a look."""
+    skin = times(tone(look.melanin), look.skin_tint)
+    return {
+        "Melanin": look.melanin,
+        "Redness": look.redness,
+        "Freckles": look.freckles,
+        "Lip Colour": look.lip_colour,
+        "Lip Amount": look.lip_amount,
+        "Hair Colour": hair_shade(look),
+        "Stubble": look.stubble,
+        "Mottling": 0.35 + 0.4 * look.age,
+        "Scalp": 0.0 if look.hair_style == "NONE" else 0.8,
+        "Tint": look.skin_tint,
+        VIEWPORT: skin,
+    }
+
+
+def build_skin(material: bpy.types.Material) -> None:
     """Fill a new material: the group, and one Principled BSDF for each render engine."""
     g = Graph(material.node_tree)
     group = g.node("ShaderNodeGroup", label=GROUP, node_tree=skin_group())
     group.width = 240
-    values = {
-        "Melanin": look.melanin,
-        "Redness": look.redness,
-        "Freckles": look.freckles,
-        "Lip Colour": (*look.lip_colour, 1.0),
-        "Lip Amount": look.lip_amount,
-        "Hair Colour": (*hair_colour, 1.0),
-        "Stubble": look.stubble,
-        "Mottling": 0.35 + 0.4 * look.age,
-        "Scalp": 0.0 if look.hair_style == "NONE" else 0.8,
-    }
-    for name, value in values.items():
-        group.inputs[name].default_value = value
-    material.diffuse_color = (*_viewport_colour(look.melanin), 1.0)
     shaders = [_principled(g, group, "Normal", 0.0035), _principled(g, group, "Traced Normal", 0.0045)]
     shaders[1].node.subsurface_method = "RANDOM_WALK_SKIN"
     shader_pair(g, *shaders)
@@ -211,9 +227,8 @@ def _principled(g: Graph, group: bpy.types.Node, normal: str, scale: float):
     )
 
 
-def _viewport_colour(melanin: float) -> tuple[float, float, float]:
-    for (low, a), (high, b) in pairwise(TONES):
-        if melanin <= high:
-            t = (melanin - low) / (high - low)
-            return (a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), a[2] + t * (b[2] - a[2]))
-    return TONES[-1][1]
+def body_colour(look: Look) -> Colour:
+    """What the painted skin of neck and body is on average, linear RGB: the tone with its capillaries."""
+    blood = _CAPILLARIES * look.redness
+    plain = tone(look.melanin)
+    return times(plain, tuple(1.0 + blood * (c - 1.0) for c in _BLOOD))

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The person's own face for the double: still, face track and predicted texture, as the avatar has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ...core.avatar import Avatar
+from ...core.head import HeadModel
+from ...core.performance import Performance
+from ...core.texture.predicted import PredictedTexture
+from . import face_components
+from .double import Double
+from .face_choice import BORDER, has_picture, note_faces
+from .face_pictures import COLOUR, DATA, STAMP, linear, load_picture, pixels_of
+from .face_track_image import drop_track, show_track
+from .materials.face import face_group, find_face_group, picture_node
+from .mesh import BLEND_ATTRIBUTE, HEAD_UV_NAME
+
+_ROLES = {"Still": "albedo", "Scalp": "scalp", "Relief": "normal", "Coverage": "coverage"}
+"""Image node to the avatar's role."""
+
+
+def load_face(double: Double, model: HeadModel, avatar: Avatar) -> None:
+    """Read the pictures of an avatar and its predicted texture; before keys are made, which need the latter.
+
+    AvatarError for a predicted texture that is damaged. Pictures that are missing are left out.
+    """
+    albedo = avatar.texture_path("albedo")
+    if albedo is None or not albedo.is_file():
+        face_components.uninstall(double)
+        return
+    tree: Any = face_group(double.name, double.id)
+    for name, role in _ROLES.items():
+        _load(tree, name, avatar, role)
+    still = picture_node(tree, "Still")
+    if still is None or still.image is None:
+        return
+    if tree.get(STAMP) != still.image[STAMP]:
+        border = _border_colour(double.body, still.image)
+        tree[STAMP], tree[BORDER] = still.image[STAMP], border
+    _load_predicted(double, model, avatar, still.image)
+
+
+def _load(tree: Any, name: str, avatar: Avatar, role: str) -> None:
+    node, path = picture_node(tree, name), avatar.texture_path(role)
+    if node is None:
+        return
+    if path is None or not path.is_file():
+        node.image = None
+        return
+    node.image = load_picture(path.resolve(), DATA if role in ("normal", "coverage") else COLOUR)
+    if role == "scalp":
+        # The colour is wanted where alpha is low, too.
+        node.image.alpha_mode = "CHANNEL_PACKED"
+
+
+def _load_predicted(double: Double, model: HeadModel, avatar: Avatar, still: Any) -> None:
+    path = avatar.texture_path("predicted")
+    if path is None or not path.is_file():
+        face_components.uninstall(double)
+        return
+    stamp = f"{path.stat().st_mtime_ns} {still[STAMP]}"
+    if not face_components.has_stamp(double.id, stamp):
+        face_components.install(double, model, PredictedTexture.load(path), still, stamp)
+
+
+def _border_colour(body: bpy.types.Object, still: Any) -> list[float]:
+    """Mean colour of the still along its lower edge, linear RGB; empty for a body without the layout."""
+    mesh: Any = body.data
+    layer, blend = mesh.uv_layers.get(HEAD_UV_NAME), mesh.attributes.get(BLEND_ATTRIBUTE)
+    if layer is None or blend is None:
+        return []
+    weight = np.empty(len(mesh.vertices), np.float32)
+    blend.data.foreach_get("value", weight)
+    corner, place = np.empty(len(mesh.loops), np.int32), np.empty(2 * len(mesh.loops), np.float32)
+    mesh.loops.foreach_get("vertex_index", corner)
+    layer.uv.foreach_get("vector", place)
+    place, at = place.reshape(-1, 2), weight[corner]
+    chosen = (at > 0.02) & (at < 0.98) & np.all((place >= 0) & (place <= 1), axis=1)
+    if not np.any(chosen):
+        return []
+    pixels = pixels_of(still)
+    size = np.array(pixels.shape[1::-1])
+    column, row = np.minimum((place[chosen] * size).astype(int), size - 1).T
+    return np.median(linear(pixels[row, column, :3]), axis=0).tolist()
+
+
+def show_performance(
+    scene: bpy.types.Scene,
+    double: Double,
+    avatar: Avatar,
+    performance: Performance | None,
+    first_frame: int = 0,
+) -> None:
+    """Put the face track of the performance that plays into the group, in step, and note what there is."""
+    tree = find_face_group(double.id)
+    if tree is None or not has_picture(tree, "Still"):
+        note_faces(double.root, ("NONE",))
+        return
+    if _play_track(scene, double, tree, avatar, performance, first_frame):
+        faces = ("NONE", "STILL", "TRACK")
+    else:
+        drop_track(tree)
+        faces = ("NONE", "STILL")
+    if face_components.is_installed(double.id):
+        faces = (*faces, "PREDICTED")
+    note_faces(double.root, faces)
+
+
+def _play_track(
+    scene: bpy.types.Scene,
+    double: Double,
+    tree: Any,
+    avatar: Avatar,
+    performance: Performance | None,
+    first_frame: int,
+) -> bool:
+    path = avatar.face_track_path(performance.name) if performance is not None else None
+    if performance is None or path is None or not path.is_file():
+        return False
+    return show_track(scene, double, tree, path.resolve(), performance, first_frame)
