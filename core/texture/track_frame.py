@@ -28,7 +28,10 @@ Array = np.ndarray
 
 COARSE, COARSER = 4, 8
 """Factors and weights change as slowly as every fourth texel tells, colours of the border every eighth."""
-REACH = 0.05
+ENOUGH = 0.6
+"""Weight of a texel from which on it is as in the footage: wrinkles at the side of the face are no less true
+for being seen at an angle."""
+REACH = 0.035
 """How far the border's colour reaches into the face, as a share of the atlas."""
 _FARTHEST = 0.3
 """Log of the largest difference at the border that is taken off: more is something before the face."""
@@ -86,10 +89,11 @@ class FrameMaker:
         light = lighting[min(sample, len(lighting) - 1)]
         factors = self._shade.factors(normals, light, self._still.gain[sample])
         side = self.size // COARSE
-        coarse = cv2.resize(found.weight, (side, side), interpolation=cv2.INTER_AREA)
+        weight = cv2.convertScaleAbs(found.weight, alpha=1.0 / ENOUGH)
+        coarse = cv2.resize(weight, (side, side), interpolation=cv2.INTER_AREA)
         coarse = np.rint(coarse * self.mask.live).astype(np.uint8)
         colour = self._border.colour(found.rgb, coarse, factors)
-        return Layer(sample, found.rgb, found.weight, factors, coarse, colour, found.density)
+        return Layer(sample, found.rgb, weight, factors, coarse, colour, found.density)
 
     def _own_head(self) -> PosedHead:
         """A head of this thread's own: it keeps the last pose."""
@@ -118,7 +122,7 @@ class FrameMaker:
     def _lay(self, picture: Array, layer: Layer, both: Array, top: int, left: int, right: int) -> None:
         """One strip of rows from `top`, columns `left` to `right`, small enough for the processor's cache."""
         part = (slice(top, top + _STRIP), slice(left, right))
-        slow = _enlarged(both, top, left, right)
+        slow = enlarged(both, top, left, right)
         rgb = layer.rgb[part].astype(np.float32)
         rgb += TOE
         rgb *= slow[..., :3]
@@ -129,7 +133,7 @@ class FrameMaker:
         picture[part] = np.clip(rgb, 0.0, 255.0, out=rgb).astype(np.uint8)
 
 
-def _enlarged(coarse: Array, top: int, left: int, right: int) -> Array:
+def enlarged(coarse: Array, top: int, left: int, right: int) -> Array:
     """The strip of a coarse map (S / 4, S / 4, C) float32 at full size, as if all of it were enlarged."""
     import cv2
 
@@ -159,8 +163,7 @@ class _Border:
 
         self._side = side
         self._log = np.log(cv2.resize(under, (side, side), interpolation=cv2.INTER_AREA))
-        plain = mask.plain.astype(np.float32)
-        self._plain = cv2.resize(plain, (side, side), interpolation=cv2.INTER_AREA)
+        self._rim = cv2.resize(mask.rim, (side, side), interpolation=cv2.INTER_AREA)
         self._sigma = REACH * side
 
     def colour(self, rgb: Array, coarse: Array, factors: Array) -> Array:
@@ -171,7 +174,7 @@ class _Border:
         small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32) + TOE
         small *= cv2.resize(factors, size, interpolation=cv2.INTER_AREA)
         weight = cv2.resize(coarse, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-        band = 4 * weight * (1 - weight) * self._plain
+        band = weight * np.maximum(10 - 25 * weight, 0) * self._rim
         off = np.clip(self._log - np.log(np.maximum(small, 1.0)), -_FARTHEST, _FARTHEST)
         spread = cv2.GaussianBlur(np.dstack([off * band[..., None], band]), (0, 0), self._sigma)
-        return spread[..., :3] / (spread[..., 3:] + np.float32(0.06))
+        return spread[..., :3] / (spread[..., 3:] + np.float32(0.15))

@@ -16,6 +16,9 @@ from .texels import TexelTable
 
 Array = np.ndarray
 
+RIM = 0.3
+"""How far from its border a face may still turn out of sight gradually, in its widths. Farther in, what is
+hard to see lies beside the nose or in a mouth and is no border."""
 RAMP = 0.075
 """Width of the border between track and still, as a share of the face's width in the atlas. Neck, ears and
 hair lie behind it: they are not tracked, and what is seen of them slides."""
@@ -27,8 +30,9 @@ class TrackMask:
 
     live: Array
     """(S, S) float32: 1 where the track shows, 0 where the still stays on top, soft between."""
-    plain: Array
-    """(S, S) bool: skin of the face without lids, lips and brows, where colours of pictures compare."""
+    rim: Array
+    """(S, S) float32: 1 on skin at the border of the face, 0 towards its middle and on lids, lips and brows:
+    where a picture's colours are to meet the still's."""
     quick: Array
     """(S, S) bool: lids, eyes, lips and mouth, which come into sight within a picture or two."""
 
@@ -39,12 +43,15 @@ class TrackMask:
         try:
             region = face_regions.triangle_regions(model, atlas)
         except ModelError:
-            every = table.inside
-            return TrackMask(every.astype(np.float32), every, np.zeros_like(every))
+            every = table.inside.astype(np.float32)
+            return TrackMask(every, every, np.zeros_like(table.inside))
         texels = np.where(table.inside, region[table.triangle], face_regions.NONE)
         quick = np.isin(texels, (face_regions.EYES, face_regions.LIPS))
-        plain = face_regions.is_face(texels) & ~quick & (texels != face_regions.BROWS)
-        return TrackMask(_ramped(table, texels), plain & (table.chart == SKIN), quick)
+        skin = face_regions.is_face(texels) & (table.chart == SKIN)
+        away = _away(skin, texels == face_regions.BODY)
+        rim = (1.0 - _smooth(away / RIM)) * (skin & ~quick & (texels != face_regions.BROWS))
+        live = np.where(table.chart == SKIN, _smooth(away / RAMP - 0.15), 1.0)
+        return TrackMask(_spread(live, table), rim.astype(np.float32), quick)
 
     def scalp(self, still: Array) -> Array:
         """(S, S, 4) uint8: the still (S, S, 3), and by how much it stays on top."""
@@ -52,22 +59,30 @@ class TrackMask:
         return np.dstack([still, alpha])
 
 
-def _ramped(table: TexelTable, region: Array) -> Array:
-    """(S, S) float32: on the skin 0 at the border of the face, 1 from `RAMP` within; 1 in the other charts.
-    Holes of the face, such as the opening between the lids, are no border. Between charts as in the nearest.
+def _away(face: Array, body: Array) -> Array:
+    """(S, S) float32: how far texels lie within the border of the face to the body, in widths of the face.
+    Holes of the face, such as the opening between the lids, are no border.
     """
     import cv2
+
+    across = np.flatnonzero(face.any(axis=0))
+    if not body.any() or not len(across):
+        return np.full(face.shape, 1.0, np.float32)
+    width = float(across[-1] - across[0] + 1)
+    away = cv2.distanceTransform(1 - body.astype(np.uint8), cv2.DIST_L2, 5) / width
+    # Regions are whole triangles: their border is jagged.
+    return cv2.GaussianBlur(away, (0, 0), max(0.25 * RAMP * width, 0.5))
+
+
+def _smooth(t: Array) -> Array:
+    t = np.clip(t, 0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+def _spread(values: Array, table: TexelTable) -> Array:
+    """(S, S) float32 with the texels between charts as the nearest within one."""
     from scipy.ndimage import distance_transform_edt
 
-    skin, body = table.chart == SKIN, (region == face_regions.BODY).astype(np.uint8)
-    across = np.flatnonzero((skin & (body == 0)).any(axis=0))
-    if not body.any() or not len(across):
-        return table.inside.astype(np.float32)
-    width = max(RAMP * (across[-1] - across[0] + 1), 1.0)
-    away = cv2.distanceTransform(1 - body, cv2.DIST_L2, 5)
-    away = cv2.GaussianBlur(away, (0, 0), 0.25 * width)  # regions are whole triangles, their border is jagged
-    t = np.clip(away / width - 0.15, 0.0, 1.0)
-    live = np.where(skin, t * t * (3.0 - 2.0 * t), 1.0)
     nearest: Any = distance_transform_edt(~table.inside, return_distances=False, return_indices=True)
     row, column = nearest
-    return live[row, column].astype(np.float32)
+    return values[row, column].astype(np.float32)
