@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from . import bpy_compat
 from .double import tag
 from .vendor_parts import Parts
@@ -102,8 +104,11 @@ def shift(parts: Parts, frames: int) -> None:
     if not frames:
         return
     for action in _actions(parts):
-        for layer in action.layers:
-            for bag in (bag for strip in layer.strips for bag in strip.channelbags):
-                for curve in bag.fcurves:
-                    for point in curve.keyframe_points:
-                        point.co_ui.x += frames
+        strips: list[Any] = [strip for layer in action.layers for strip in layer.strips]
+        for curve in (curve for strip in strips for bag in strip.channelbags for curve in bag.fcurves):
+            for place in ("co", "handle_left", "handle_right"):
+                values = np.empty(2 * len(curve.keyframe_points), np.float32)
+                curve.keyframe_points.foreach_get(place, values)
+                values[0::2] += frames
+                curve.keyframe_points.foreach_set(place, values)
+            curve.update()

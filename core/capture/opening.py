@@ -139,7 +139,7 @@ class _Sorter:
         return self._made(
             "leap",
             movie=movie or self._largest(others, "movies"),
-            photos=tuple(photos[:1]) or tuple(self._of(*IMAGES)[:1]),
+            photos=tuple(photos[:1]) or tuple(m for m in self._of(*IMAGES) if m.stem.lower() != "scalp")[:1],
             face_meshes=tuple(meshes),
             weights_csv=self.table,
             opaque=tuple(opaque),

@@ -204,4 +204,4 @@ def _name_of(folder: Path) -> str:
     """The folder's name; of the long numbers that Leap gives its avatars only the beginning."""
     name = capture_name(folder)
     guid = _GUID.fullmatch(name)
-    return f"Leap {guid[1].lower()}" if guid else name
+    return guid[1].lower() if guid else name
