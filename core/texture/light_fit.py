@@ -21,6 +21,8 @@ from .lighting import CLIPPED, COUNT, Lighting, bounded, irradiance_basis, weigh
 Array = np.ndarray
 
 ROUNDS = 14
+SETTLED = 2e-3
+"""Steps that are smaller end the rounds."""
 PRIOR = np.array([0.1, 0.25, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
 """What is believed before a picture is seen, order 1 and 2: light from the front and a little from above."""
 SPREAD = np.array([0.5, 0.5, 0.5, 0.35, 0.35, 0.35, 0.35, 0.35])
@@ -158,7 +160,10 @@ def _fit(log: Array, basis: Array, texels: _Texels, prior: Array, spread: Array)
         weighted = scale * (flat * trust.reshape(-1, 1)).T
         system, right = weighted @ flat + precision, weighted @ rest.reshape(-1)
         step = np.linalg.solve(system, right + precision @ (believed - state))
-        state = state + step / max(1.0, float(np.abs(step[: COUNT - 1]).max()) / 0.3)
+        largest = float(np.abs(step).max())
+        state = state + step / max(1.0, largest / 0.3)
+        if largest < SETTLED:
+            break
     return state[: COUNT - 1], state[COUNT - 1 :]
 
 

@@ -25,9 +25,9 @@ BROW_DARK = 1, 8
 """Percentiles of the brows' luminance: hairs, and not the skin between them."""
 BROW_CONTRAST = 0.8
 """Brows that are not darker than this share of the skin are not seen."""
-HAIR_BAND, GLOSS = (10, 45), 0.5
+HAIR_BAND, GLOSS = (10, 45), 0.65
 """Percentiles of the hair's luminance, and what is left of it without gloss and the light that shines
-through: on renders of known hair, a lock looks two to three times as bright as its strands are."""
+through: on renders of known hair, a lock looks twice as bright as its strands are."""
 BLACK = np.array([0.0075, 0.0062, 0.0058])
 """Hair is no darker."""
 HAIR_LEAST, HAIR_SHARE = 400, 0.5
