@@ -12,6 +12,9 @@ from .blend import Bands, completed, down, up
 
 Array = np.ndarray
 
+MOST_TINT = 0.3
+"""Largest difference (natural logarithm) between what is seen and what is expected that spreads."""
+
 
 def mirrored(picture: Array) -> Array:
     """What lies opposite on the head, for pictures (H, S) or (H, S, C): the skin's chart is symmetric about
@@ -32,21 +35,23 @@ def with_other_side(picture: Array, seen: Array, levels: int = 5) -> tuple[Array
 
 
 def continued(picture: Array, seen: Array, prior: Array, reach: float) -> Array:
-    """(H, W, 3) float32: the picture where seen, else `prior` ((H, W, 3)) plus the difference at the seen
-    border, which fades over about `reach` pixels: no step at the border, and far away only the prior.
+    """(H, W, 3) float32: the picture where seen, else `prior` ((H, W, 3), over 0) in the tint that the seen
+    border has of it, which fades over about `reach` pixels: no step at the border, far away only the prior.
     """
-    away = cv2.distanceTransform((seen < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    fade = np.exp(-((away / max(reach, 1e-6)) ** 2)).astype(np.float32)
-    small = max(1, int(reach) // 32)
-    difference, weight = (picture - prior) * seen[..., None], seen
-    if small > 1:
-        size = (seen.shape[1] // small, seen.shape[0] // small)
-        difference = cv2.resize(difference, size, interpolation=cv2.INTER_AREA)
-        weight = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
-    around = completed(difference / np.maximum(weight, 1e-3)[..., None], np.minimum(4 * weight, 1))
-    if small > 1:
-        around = cv2.resize(around, seen.shape[::-1], interpolation=cv2.INTER_CUBIC)
-    return picture * seen[..., None] + (prior + around * fade[..., None]) * (1 - seen[..., None])
+    step = max(1, int(reach) // 16)
+    size = (seen.shape[1] // step, seen.shape[0] // step)
+    weight = cv2.resize(seen, size, interpolation=cv2.INTER_AREA)
+    shown = cv2.resize(picture * seen[..., None], size, interpolation=cv2.INTER_AREA)
+    wanted = cv2.resize(prior, size, interpolation=cv2.INTER_AREA)
+    ratio = np.log(np.maximum(shown / np.maximum(weight, 1e-3)[..., None], 0.02) / np.maximum(wanted, 0.02))
+    # Hair that hangs where skin is expected, or the reverse, says nothing about what is around.
+    foreign = np.clip(2 - np.abs(ratio).max(axis=2) / MOST_TINT, 0, 1)
+    known = np.minimum(4 * weight, 1) * foreign
+    away = cv2.distanceTransform((known < 0.5).astype(np.uint8), cv2.DIST_L2, 5) * step
+    tint = completed(np.clip(ratio, -MOST_TINT, MOST_TINT), known)
+    tint *= np.exp(-((away / max(reach, 1e-6)) ** 2)).astype(np.float32)[..., None]
+    tint = cv2.resize(tint, seen.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return picture * seen[..., None] + prior * np.exp(tint) * (1 - seen[..., None])
 
 
 def grain_of(picture: Array, where: Array, bands: int = 3) -> list[float]:

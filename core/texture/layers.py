@@ -145,3 +145,20 @@ def small(layer: Layer) -> tuple[Array, Array]:
     rgb = cv2.resize(shown, size, interpolation=cv2.INTER_AREA) / np.maximum(seen, 1e-3)[..., None]
     root = _ROOT[np.clip(np.rint(rgb), 0, 255).astype(np.uint8)]
     return root, weight.astype(np.float32) / 255.0
+
+
+def mean_of(layers: Sequence[Layer], box: tuple[slice, slice], erode: int = 0) -> tuple[Array, Array]:
+    """(h, w, 3) float32 square root of footage over the frames, and (h, w) float32 0..1 how well seen."""
+    import cv2
+
+    total = np.zeros((box[0].stop - box[0].start, box[1].stop - box[1].start), np.float32)
+    sums = np.zeros((*total.shape, 3), np.float32)
+    for layer in layers:
+        weight = layer.worth(box)
+        if erode:
+            weight = cv2.erode(weight, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * erode + 1,) * 2))
+            weight = cv2.GaussianBlur(weight, (0, 0), erode / 2) * (weight > 0)
+        weight = weight**2
+        sums += layer.root(box) * weight[..., None]
+        total += weight
+    return sums / np.maximum(total, 1e-4)[..., None], np.minimum(total * 4, 1.0)

@@ -17,6 +17,9 @@ from .texels import TexelTable
 
 Array = np.ndarray
 
+DARKEST = 0.5
+"""Least shade that is divided by: under nose and chin light comes back from the skin itself."""
+
 
 def take_out_light(
     head: PosedHead, atlas: HeadAtlas, layers: Sequence[Layer], count: int, photos: bool
@@ -94,5 +97,6 @@ def _factor(head: PosedHead, table: TexelTable, index: int, lighting: Lighting, 
     normals = table.sample(head.normals(index))
     length = np.linalg.norm(normals, axis=2, keepdims=True)
     shade = lighting.shade(normals / np.maximum(length, 1e-6))
+    shade = DARKEST * np.logaddexp(0, (shade / DARKEST - 1) * 4) / 4 + DARKEST
     factor = 1 / np.sqrt(np.maximum(shade * gain, 1e-4))
     return with_gutters(factor.astype(np.float32), table.inside & (length[..., 0] > 0.1))

@@ -12,6 +12,9 @@ from .tones import tone_luminance
 
 Array = np.ndarray
 
+REACH = 0.16
+"""How far what is seen tints what is not, as a share of the atlas."""
+
 
 def level_for(skin: Array, melanin: float | None) -> float:
     """By what linear albedo is multiplied so that skin of the square root `skin` ((3,)) is as bright as skin
@@ -31,6 +34,18 @@ def prior(scalp: Array, chart: Array, skin: Array, hair: Array) -> Array:
     return (skin + soft[..., None] * (hair - skin)).astype(np.float32)
 
 
+def evened(root: Array, towards: Array, amount: Array) -> Array:
+    """The picture ((H, W, 3)) with its broad shades brought `amount` ((H, W) 0..1) of the way to those of
+    `towards` ((H, W, 3)): shadows of jaw and hair are no colour of the skin.
+    """
+    size = (max(root.shape[1] // 16, 1), max(root.shape[0] // 16, 1))
+    broad, wanted = (cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in (root, towards))
+    broad = cv2.GaussianBlur(broad, (0, 0), 2.0)
+    ratio = np.clip(wanted / np.maximum(broad, 0.02), 0.5, 2.0)
+    share = cv2.resize(amount, size, interpolation=cv2.INTER_AREA)[..., None]
+    return root * cv2.resize(ratio**share, root.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+
+
 def made_whole(root: Array, seen: Array, expected: Array, calm: Array, levels: int) -> tuple[Array, Array]:
     """Fill what was not seen: from the other side, then continued into what is expected, with the grain of
     what was seen.
@@ -40,7 +55,7 @@ def made_whole(root: Array, seen: Array, expected: Array, calm: Array, levels: i
     (H, W) how much of it is known from either side.
     """
     both, known = with_other_side(root, seen, levels)
-    whole = continued(both, known, expected, reach=root.shape[1] * 0.06)
+    whole = continued(both, known, expected, reach=root.shape[1] * REACH)
     where = (seen > 0.95) & (calm > 0.5)
     strengths = grain_of(root @ LUMINANCE, where)
     mean = float((root[where] @ LUMINANCE).mean()) if where.any() else 1.0

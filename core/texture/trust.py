@@ -14,17 +14,20 @@ import numpy as np
 
 from ..fit.calibration.paint import hair_cover
 from ..head.atlas import SKIN, HeadAtlas
+from ..head.embedding import load_embedding
 from ..head.model import HeadModel
 from .colour import LUMINANCE
 from .face_regions import is_face, triangle_regions
 from .layers import COARSE, Layer, small
-from .plain_skin import skin_regions
+from .plain_skin import CHIN, skin_regions
 from .texels import TexelTable
 
 Array = np.ndarray
 
 AGREEMENT = 0.10
 """Relative difference (of square roots of light) from what most frames show, at which trust is a quarter."""
+FRINGE = 0.55
+"""How far (eye distances) hair hangs over the forehead and still may stay."""
 _SPREAD = np.array([0.45, 0.10, 0.14])
 """How far skin of a person strays: log luminance, log red over green, log blue over green."""
 
@@ -39,8 +42,12 @@ class Places:
     """Face proper: believed whatever its colour."""
     scalp: Array
     """Where hair grows."""
-    calm: Array
-    """Cheeks and forehead."""
+    fringe: Array
+    """Where hair may be seen: the scalp and the forehead under it."""
+    neck: Array
+    """Below the jaw: shaded by it, and dressed at its lower end."""
+    plain: Array
+    """Bare skin of the face."""
 
 
 def places_of(model: HeadModel, atlas: HeadAtlas, size: int = COARSE) -> Places:
@@ -51,32 +58,55 @@ def places_of(model: HeadModel, atlas: HeadAtlas, size: int = COARSE) -> Places:
     chart = (table.chart == SKIN).astype(np.float32)
     face = np.where(table.inside, is_face(triangle_regions(model, atlas))[table.triangle], False) * chart
     rest = model.rest(model.identity_coefficients())
-    eyes = rest.joint_heads[
-        [model.joint_names.index(str(model.roles[f"eye_{s}"])) for s in ("left", "right")]
-    ]
-    local = (rest.vertices - eyes.mean(axis=0)) / np.linalg.norm(eyes[0] - eyes[1])
-    masks = np.column_stack([hair_cover(local), skin_regions(model).calm])
-    scalp, calm = np.moveaxis(table.sample(masks), 2, 0)
-    soft = cv2.GaussianBlur(face.astype(np.float32), (0, 0), size / 170)
-    return Places(chart, np.clip(soft * 2 - 1, 0, 1) * chart, scalp * chart, calm * chart)
+    joints = [model.joint_names.index(str(model.roles[role])) for role in ("eye_left", "eye_right")]
+    eyes = rest.joint_heads[joints]
+    unit = np.linalg.norm(eyes[0] - eyes[1])
+    local = table.sample((rest.vertices - eyes.mean(axis=0)) / unit)
+    flat = local.reshape(-1, 3)
+    lowered = flat + np.outer(FRINGE * np.clip((flat[:, 2] + 0.7) * 4, 0, 1), [0.0, 1.0, 0.0])
+    scalp, fringe = (hair_cover(place).reshape(size, size) * chart for place in (flat, lowered))
+    jaw = ((load_embedding(model).points(rest.vertices)[CHIN] - eyes.mean(axis=0)) / unit)[1]
+    soft = np.clip(2 * cv2.GaussianBlur(face.astype(np.float32), (0, 0), size / 170) - 1, 0, 1) * chart
+    neck = np.clip((jaw + 0.3 - local[..., 1]) / 0.3, 0, 1) * (1 - soft) * chart
+    plain = table.sample(skin_regions(model).plain[:, None])[..., 0] * chart
+    return Places(*(part.astype(np.float32) for part in (chart, soft, scalp, fringe, neck, plain)))
 
 
-def judge(layers: Sequence[Layer], places: Places) -> Array:
-    """Set the trust of the layers. Returns the skin's colour, (3,) float32 square root of linear albedo."""
+@dataclass(frozen=True)
+class Tones:
+    """Square roots of linear albedo of a person, (3,) float32."""
+
+    skin: Array
+    hair: Array
+
+
+def judge(layers: Sequence[Layer], places: Places) -> Tones:
+    """Set the trust of the layers."""
     roots, weights = zip(*(small(layer) for layer in layers), strict=True)
     roots = np.stack([root * layer.factor for root, layer in zip(roots, layers, strict=True)])
     weights = np.stack(weights) * places.skin
-    middle = masked_median(roots, weights)
-    skin = skin_colour(middle, weights.max(axis=0) * places.calm)
-    hair = hair_colour(middle, weights.max(axis=0) * places.scalp, skin)
-    several = np.clip((weights > 0.1).sum(axis=0) - 2, 0, 1)
-    for layer, root, _weight in zip(layers, roots, weights, strict=True):
-        agreement = _agreement(root, middle)
-        known = np.maximum(_likeness(root, skin), places.scalp * _likeness(root, hair, 2.0))
-        border = places.face + (1 - places.face) * known
-        layer.trust = (np.where(several > 0, agreement, 1.0) * border).astype(np.float32)
-        layer.trust[places.skin == 0] = 1.0
-    return skin
+    middle, most = masked_median(roots, weights), weights.max(axis=0)
+    skin = skin_colour(middle, most * places.plain)
+    hair = hair_colour(middle, most * places.scalp, skin)
+    several = (weights > 0.1).sum(axis=0) > 2
+    bare = _bare_neck(middle, most, skin, places)
+    for layer, root in zip(layers, roots, strict=True):
+        known = np.maximum(_likeness(root, skin), places.fringe * _likeness_between(root, hair, skin))
+        border = (places.face + (1 - places.face) * known) * bare
+        trust = np.where(several, _agreement(root, middle), 1.0) * border
+        layer.trust = np.where(places.skin > 0, trust, 1.0).astype(np.float32)
+    return Tones(skin, hair)
+
+
+def _bare_neck(middle: Array, weight: Array, skin: Array, places: Places) -> Array:
+    """(H, W) 0..1: neck down to the first thing that is no skin, and a little less; 1 elsewhere."""
+    import cv2
+
+    like = np.where((weight > 0.05) & (places.neck > 0.2), _likeness(middle, skin, 1.4), 1.0)
+    like = cv2.GaussianBlur(like.astype(np.float32), (0, 0), 1.5)
+    like = np.minimum.accumulate(like, axis=0)
+    like = np.clip(2.5 * cv2.erode(like, np.ones((7, 7), np.uint8)) - 0.75, 0, 1)
+    return 1 - places.neck * (1 - cv2.GaussianBlur(like, (0, 0), 1.5))
 
 
 def masked_median(values: Array, weights: Array) -> Array:
@@ -120,6 +150,16 @@ def hair_colour(root: Array, weight: Array, skin: Array) -> Array:
 def _likeness(root: Array, colour: Array, width: float = 1.0) -> Array:
     """(H, W) 0..1: how well square roots fit a colour ((3,)), tolerant of shade, strict in hue."""
     off = (_opponent(root) - _opponent(colour)) / (width * _SPREAD)
+    return 1 / (1 + ((off**2).sum(axis=-1) / 6) ** 3)
+
+
+def _likeness_between(root: Array, hair: Array, skin: Array) -> Array:
+    """(H, W) 0..1: how well square roots fit hair over skin: any mixture of their colours."""
+    axis = _opponent(hair) - _opponent(skin)
+    scaled = axis / _SPREAD
+    off = (_opponent(root) - _opponent(skin)) / _SPREAD
+    share = np.clip((off @ scaled) / max(float(scaled @ scaled), 1e-6), 0, 1.3)
+    off = (off - share[..., None] * scaled) / 2.0
     return 1 / (1 + ((off**2).sum(axis=-1) / 6) ** 3)
 
 

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Eyes: seen through slits and under lashes, so what frames show is cleaned and completed.
+
+An eye's chart is a disc about the pupil, in which the distance from the middle is the angle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from .colour import LUMINANCE
+from .layers import Layer, mean_of
+
+Array = np.ndarray
+
+WHITE = np.array([0.58, 0.53, 0.50], np.float32)
+"""Linear albedo of the white where nobody saw it."""
+BRIGHTEST = 0.62
+"""Linear luminance that no white exceeds."""
+IRIS = np.array([0.075, 0.045, 0.028], np.float32)
+"""Linear albedo of an iris that nobody saw."""
+PUPIL = 0.006
+IRIS_SHARE, PUPIL_SHARE = 0.283, 0.1
+"""Radii in the chart as shares of its own: those of the model's eyeball."""
+_LID = 0.05
+"""How far lids and lashes are kept off what is believed, as a share of the chart's radius."""
+_STEPS = 80
+
+
+def eye_picture(
+    layers: Sequence[Layer], box: tuple[slice, slice], inside: Array, scale: float
+) -> tuple[Array, Array]:
+    """(h, w, 3) float32 square root of albedo of an eye's chart, complete, and (h, w) what of it was seen.
+
+    inside: (h, w) bool, the disc. scale: what makes albedo of the layers' squares.
+    """
+    size = max(inside.shape)
+    root, seen = mean_of(layers, box, erode=max(1, round(_LID * size / 2)))
+    root, seen = root * np.sqrt(np.float32(scale)), seen * inside
+    away = distance(inside)
+    white = white_of(root, seen * (away > 1.15 * IRIS_SHARE))
+    root = root * min(1.0, float(np.sqrt(BRIGHTEST) / (white @ LUMINANCE)))
+    white = white * min(1.0, float(np.sqrt(BRIGHTEST) / (white @ LUMINANCE)))
+    dark = (root @ LUMINANCE < 0.75 * float(white @ LUMINANCE)) & (away > 1.1 * IRIS_SHARE)
+    dark = cv2.dilate(dark.astype(np.float32), np.ones((3, 3), np.uint8))
+    known = seen * (1 - cv2.GaussianBlur(dark, (0, 0), size / 80)) * _ramp(away, 1.7 * IRIS_SHARE, IRIS_SHARE)
+    whole = completed_eye(root, known, away, white)
+    return whole / np.sqrt(np.float32(scale)), known
+
+
+def distance(inside: Array) -> Array:
+    """(h, w) float32 from the middle of a disc, 1 at its rim."""
+    height, width = inside.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return np.hypot(x - (width - 1) / 2, y - (height - 1) / 2) / (max(height, width) / 2)
+
+
+def white_of(root: Array, weight: Array) -> Array:
+    """(3,) the square root of the white's albedo: of what is bright there."""
+    chosen = weight > 0.2
+    if np.count_nonzero(chosen) < 40:
+        return np.sqrt(WHITE)
+    bright = root[chosen] @ LUMINANCE
+    top = root[chosen][bright >= np.percentile(bright, 60)]
+    return np.median(top, axis=0).astype(np.float32)
+
+
+def completed_eye(root: Array, known: Array, away: Array, white: Array) -> Array:
+    """What is known of an eye, else what is at the same distance from the pupil, else a plain eye."""
+    ring = np.clip((away * _STEPS).astype(int), 0, 2 * _STEPS - 1)
+    weight = np.bincount(ring.ravel(), known.ravel(), 2 * _STEPS)
+    sums = [np.bincount(ring.ravel(), (known * root[..., c]).ravel(), 2 * _STEPS) for c in range(3)]
+    means = np.stack(sums, axis=1) / np.maximum(weight, 1e-6)[:, None]
+    at = (np.arange(2 * _STEPS) + 0.5) / _STEPS
+    full = np.maximum(np.bincount(ring.ravel(), minlength=2 * _STEPS), 1)
+    plain = plain_eye(at, means, weight, full, white)
+    share = np.clip(weight / full * 4, 0, 1)[:, None] * (at < 1.25 * IRIS_SHARE)[:, None]
+    profile = means * share + plain * (1 - share)
+    place = np.clip(away * _STEPS - 0.5, 0, 2 * _STEPS - 1)
+    steps = np.arange(2 * _STEPS)
+    around = np.stack([np.interp(place, steps, profile[:, c]) for c in range(3)], axis=2)
+    return (root * known[..., None] + around * (1 - known[..., None])).astype(np.float32)
+
+
+def plain_eye(at: Array, means: Array, weight: Array, full: Array, white: Array) -> Array:
+    """(n, 3) square root of albedo at distances `at` ((n,)): pupil, iris as far as it is known, white.
+
+    means: (n, 3) of what is known at each distance, of a weight (n,) of at most `full` ((n,)).
+    """
+    within = weight * ((at > 1.2 * PUPIL_SHARE) & (at < 0.9 * IRIS_SHARE))
+    iris = np.sqrt(IRIS)
+    if within.sum() > 20:
+        mean = (within[:, None] * means).sum(axis=0) / within.sum()
+        share = min(1.0, float(within.sum()) / max(float(full[within > 0].sum()), 1.0) / 0.3)
+        iris = mean * share + iris * (1 - share)
+    outer = _ramp(at, 0.94 * IRIS_SHARE, 1.07 * IRIS_SHARE)[:, None]
+    inner = _ramp(at, 1.15 * PUPIL_SHARE, 0.9 * PUPIL_SHARE)[:, None]
+    coloured = iris * (1 - inner) + min(float(np.sqrt(PUPIL)), 0.6 * float(iris.mean())) * inner
+    return coloured * (1 - outer) + white * outer
+
+
+def _ramp(value: Array, low: float, high: float) -> Array:
+    """0 at `low`, 1 at `high` (which may be the smaller), smooth between."""
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Teeth, gums and tongue: seen now and then, in the shadow of the lips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from .blend import completed
+from .colour import LUMINANCE
+from .fill import grain
+from .layers import Layer, mean_of
+
+Array = np.ndarray
+
+TEETH = np.array([0.56, 0.50, 0.41], np.float32)
+"""Linear albedo of teeth where none were seen, and the level of those that were."""
+FLESH = np.array([0.36, 0.12, 0.11], np.float32)
+"""The same of gums and tongue."""
+
+
+def mouth_picture(
+    layers: Sequence[Layer], box: tuple[slice, slice], plain: Array, scale: float
+) -> tuple[Array, Array]:
+    """(h, w, 3) float32 square root of albedo of teeth or flesh, complete, and (h, w) what of it was seen.
+
+    plain: (3,) linear albedo where nothing was seen. Lips shade what is behind them: where it was seen, its
+    brighter part gets the level of `plain`. scale: what makes albedo of the layers' squares.
+    """
+    root, seen = mean_of(layers, box, erode=1)
+    target = np.sqrt(plain / scale).astype(np.float32)
+    chosen = seen > 0.3
+    if np.count_nonzero(chosen) > 60:
+        bright = float(np.percentile(root[chosen] @ LUMINANCE, 75))
+        root = root * np.clip(float(target @ LUMINANCE) / max(bright, 1e-3), 0.5, 3.0)
+        away = np.abs(root - target).mean(axis=2) / float(target.mean())
+        seen = seen / (1 + (away / 0.5) ** 4)
+    else:
+        seen = np.zeros_like(seen)
+    noise = 1 + 0.6 * grain(seen.shape, [0.0, 0.01, 0.02])[..., None]
+    whole = completed(root, seen)
+    near = cv2.GaussianBlur(seen, (0, 0), seen.shape[1] / 30 + 1)[..., None]
+    filled = (whole * np.minimum(2 * near, 1) + target * (1 - np.minimum(2 * near, 1))) * noise
+    return root * seen[..., None] + filled * (1 - seen[..., None]), seen

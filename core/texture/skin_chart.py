@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The chart of head and neck: frames blended in bands, completed, and evened where shadows lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..head.atlas import SKIN, HeadAtlas
+from . import tone
+from .blend import Bands, shares
+from .choose import Choice
+from .layers import COARSE, Layer, enlarged
+from .texels import TexelTable
+from .trust import Places, Tones
+
+Array = np.ndarray
+Box = tuple[slice, slice]
+
+EVENED_NECK, EVENED_SIDES = 0.65, 0.35
+"""How far broad shades are taken out of the neck, and of the sides of the head."""
+LEAD, LEAD_IN_FACE = 1.6, 4.5
+"""By how much the leading frame is preferred: everywhere, and in the face."""
+LAST_RESORT = 0.02
+"""Worth of frames that are made for lids or teeth alone."""
+
+
+@dataclass(frozen=True)
+class Making:
+    """A still on its way."""
+
+    atlas: HeadAtlas
+    layers: Sequence[Layer]
+    """The leading frame first."""
+    choice: Choice
+    places: Places
+    tones: Tones
+    scale: float
+    """What makes albedo of the layers' squares."""
+    size: int
+
+    @property
+    def levels(self) -> int:
+        """How many times a picture of the head is halved: down to some 32 texels."""
+        return max(2, int(np.log2(self.size)) - 5)
+
+    @property
+    def box(self) -> Box:
+        """Where head and neck are."""
+        return box_of(TexelTable.of(self.atlas, self.size).chart == SKIN, 2**self.levels)
+
+
+def box_of(where: Array, step: int) -> Box:
+    """The rows and columns around what is True, at multiples of `step`; for a step over 1 all columns."""
+    rows = np.flatnonzero(where.any(axis=1))
+    columns = np.flatnonzero(where.any(axis=0)) if step == 1 else np.array([0, where.shape[1] - 1])
+    if not len(rows):
+        return slice(0, step), slice(0, where.shape[1])
+    low, high = rows[0] // step * step, -(-(rows[-1] + 1) // step) * step
+    return slice(int(low), int(high)), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def skin_picture(making: Making) -> tuple[Array, Array]:
+    """(h, w, 3) float32 square root of albedo in the box of the skin, complete, and (h, w) what of it was
+    seen.
+    """
+    box, size, places, skin = making.box, making.size, making.places, making.tones.skin
+    blended, best = _blended(making)
+    seen = _soft(best, 0.03, 0.3)
+    expected = tone.prior(places.scalp, places.skin, skin, making.tones.hair)
+    sides = EVENED_SIDES * (1 - places.face) * (1 - places.fringe)
+    shaded = np.maximum(EVENED_NECK * places.neck, sides)
+    expected, plain, shaded = (enlarged(part, size, box) for part in (expected, places.plain, shaded))
+    root, _ = tone.made_whole(blended, seen, expected, plain, making.levels)
+    root = tone.evened(root, expected, shaded)
+    edge = TexelTable.of(making.atlas, size).sample(making.atlas.blend[:, None])[box][..., 0]
+    return tone.with_plain_edge(root, edge, skin), seen * edge
+
+
+def _blended(making: Making) -> tuple[Array, Array]:
+    """The frames in bands, and the worth of the best frame at each texel."""
+    box, size = making.box, making.size
+    chart = TexelTable.of(making.atlas, size).chart[box] == SKIN
+    blend, best = Bands(chart.shape, making.levels), np.zeros(chart.shape, np.float32)
+    for layer, fine, coarse in zip(making.layers, *_worths(making), strict=True):
+        worth = layer.worth(box) * chart
+        mask = np.minimum(worth * 5, 1)
+        blend.add(layer.root(box), mask, enlarged(fine, size, box) * mask, enlarged(coarse, size, box) * mask)
+        np.maximum(best, worth, out=best)
+    return blend.result(), best
+
+
+def _worths(making: Making) -> tuple[Array, Array]:
+    """Shares of the layers ((N, COARSE, COARSE)) in fine bands, where one takes nearly all and the leading
+    one is preferred, and in coarse ones.
+    """
+    worth = []
+    for layer in making.layers:
+        weight = cv2.resize(layer.weight, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
+        value = weight.astype(np.float32) / 255 * layer.trust
+        worth.append(value * (1.0 if layer.index in making.choice.main else LAST_RESORT))
+    smooth = shares(np.stack(worth), 1.5)
+    preferred = [cv2.GaussianBlur(value, (0, 0), 2.0) for value in worth]
+    preferred[0] = preferred[0] * (LEAD + (LEAD_IN_FACE - LEAD) * making.places.face)
+    return shares(np.stack(preferred), 8.0), smooth
+
+
+def _soft(value: Array, low: float, high: float) -> Array:
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
