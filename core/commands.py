@@ -130,7 +130,7 @@ def _add_texture_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--texture",
         choices=TEXTURES,
-        default="off",
+        default="track",
         help="what is taken from the footage: one texture, or also a movie of the face; default: track",
     )
     verb.add_argument(

@@ -50,7 +50,7 @@ def make_avatar(
     name: str = "",
     tracking: bool | None = None,
     models: Sequence[Path] = (),
-    texture: str = "off",
+    texture: str = "track",
     texture_size: int = 0,
 ) -> Avatar:
     """The whole way: read, track, fit, texture, keep the media, write `out_folder` (NAME.avatar) with

@@ -32,8 +32,15 @@ NAMES = ("skin", "lip", "hair", "brow", "iris", "white")
 class Lit(Pictures, Protocol):
     """What of a `still.Still` is read."""
 
-    lighting: list[Lighting]
-    gain: Array
+    @property
+    def lighting(self) -> list[Lighting]:
+        """One for a movie, one per sample for photos."""
+        ...
+
+    @property
+    def gain(self) -> Array:
+        """(T, 3) float32."""
+        ...
 
 
 @dataclass(frozen=True)

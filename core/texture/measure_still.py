@@ -38,8 +38,15 @@ HAIR_LEAST, HAIR_SHARE = 400, 0.5
 class Pictures(Protocol):
     """What of a `still.Still` is read."""
 
-    albedo: Array
-    coverage: Array
+    @property
+    def albedo(self) -> Array:
+        """(S, S, 3) uint8 sRGB."""
+        ...
+
+    @property
+    def coverage(self) -> Array:
+        """(S, S) uint8."""
+        ...
 
 
 def still_colours(model: HeadModel, atlas: HeadAtlas, still: Pictures) -> tuple[dict[str, Array], float]:
