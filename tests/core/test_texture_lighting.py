@@ -8,11 +8,11 @@ import pytest
 
 pytest.importorskip("scipy")
 
-from core import rotation  # noqa: E402
-from core.head import load_model  # noqa: E402
-from core.texture.colour import decode, encode, to_linear, to_srgb  # noqa: E402
-from core.texture.light_fit import estimate_take_lighting, mirrored  # noqa: E402
-from core.texture.lighting import (  # noqa: E402
+from core import rotation
+from core.head import load_model
+from core.texture.colour import decode, encode, to_linear, to_srgb
+from core.texture.light_fit import estimate_take_lighting, mirrored
+from core.texture.lighting import (
     COUNT,
     HIGHEST,
     LOWEST,
@@ -22,7 +22,7 @@ from core.texture.lighting import (  # noqa: E402
     irradiance_basis,
     weighted_median,
 )
-from core.texture.plain_skin import skin_regions  # noqa: E402
+from core.texture.plain_skin import skin_regions
 
 SKIN = np.array([0.42, 0.25, 0.17])
 LAMP = np.array([0.5, 0.45, 0.74])
@@ -61,10 +61,9 @@ class Take:
         self.light, own = light, normals_of(model, rest.vertices)[rows]
         self.albedo = SKIN * np.exp(texture(self.places, rng))[:, None]
         self.albedo[self.plain < 0.4] *= 0.35  # hair, lips and brows are no skin
-        turns = [
-            rotation.to_matrix(rotation.from_angles(angle, 0.3 * yaw * np.sin(5 * i), 0.0))
-            for i, angle in enumerate(np.linspace(-yaw, yaw, 7))
-        ]
+        angles = np.linspace(-yaw, yaw, 7)
+        nods = 0.3 * yaw * np.sin(5 * np.arange(7))
+        turns = rotation.to_matrix(rotation.from_angles(angles, nods, np.zeros(7)))
         self.normals = np.stack([own @ turn.T for turn in turns])
         self.weights = np.clip((self.normals[..., 2] - 0.15) / 0.5, 0, 1)
         self.gains = np.exp(0.05 * rng.normal(size=(len(turns), 3)))
@@ -128,7 +127,7 @@ def test_the_tables_are_the_curve():
 
 def test_light_beyond_the_picture_is_clipped():
     assert to_srgb(np.array([-1.0, np.nan, 0.0, 1.0, 7.0])).tolist() == [0, 0, 0, 255, 255]
-    assert to_srgb(np.float32(0.5)).shape == ()
+    assert to_srgb(np.array(0.5)).shape == ()
 
 
 # ---- shade
