@@ -39,9 +39,11 @@ class SurfaceNormals:
 
     def sums(self, points: Array) -> Array:
         """(n, 3) float32 normals as long as the areas around each point; `points` (n, 3) float32."""
-        ends = points[self.ends]
-        ax, ay, az = (ends[1] - ends[0]).T
-        bx, by, bz = (ends[3] - ends[2]).T
+        edges = []
+        for axis in np.ascontiguousarray(points.T):
+            ends = axis[self.ends]
+            edges.append((ends[1] - ends[0], ends[3] - ends[2]))
+        (ax, bx), (ay, by), (az, bz) = edges
         return self.around @ np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
 
     def unit(self, points: Array) -> Array:

@@ -9,6 +9,7 @@ teeth are matters of a texel and have depth pictures of their own.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,21 +30,31 @@ SPACING, LIP_SPACING, LID_SPACING = 0.0022, 0.0007, 0.0005
 GRAZING, FULL = 0.1, 0.65
 """Cosines of the angle between normal and view from which a texel counts, and from which it counts in full.
 """
+AWAY = -0.6
+"""The cosine up to which texels that face away still tell how free the view of their neighbours is."""
 BEHIND = 0.003
 """Metres that a texel may lie behind the nearest surface and still be seen, where that faces the camera."""
 BESIDE = 0.010
 """The same for a surface that is a cell away: behind a jaw or a nose that may be fitted a little off."""
 MAGNIFIED = 1.5
 """px per texel from which the picture is made smaller first, so that no px is passed over."""
+_LOWEST, _LEVELS = -0.5, 170.0
+"""Cosines are kept as bytes: the lowest, and how many steps to one."""
+_WELL = 0.4
+"""The cosine from which a texel counts when the size of texels is judged."""
 _SLOW, _SPARSE = 4, 4
 """Texels from one point to the next of the grid on which it is computed how well texels are seen; and points
 from one to the next of those by which the size of texels is judged.
 """
-_SOFT = 5
-"""Texels of the half-size map over which weights fall at the edges of lids and lips, twice over."""
-_STRIP, _BLOCK = 32, 8
+_SOFT = 0.002
+"""Share of the texture's side over which weights fall at the edges of lids and lips: a quarter of a mm."""
+_STEP = 64
+"""Sizes are multiples of it."""
+_MOST_PIECES = 9
+"""Of a chart, each of which has its own part of the map."""
+_STRIP, _BLOCK = 16, 8
 """Rows of the half-size map that are looked up together, so that they stay in the processor's cache, and
-columns from which on they are cut.
+columns that are left out together: as many as bytes in a word.
 """
 
 
@@ -79,8 +90,8 @@ class Unprojector:
 
     def __init__(self, model: HeadModel, atlas: HeadAtlas, size: int) -> None:
         """`size` S: texels along a side, a multiple of 64."""
-        if size % (2 * _STRIP) or size <= 0:
-            raise ValueError(f"the size of a texture is {size}; it must be a multiple of {2 * _STRIP}")
+        if size % _STEP or size <= 0:
+            raise ValueError(f"the size of a texture is {size}; it must be a multiple of {_STEP}")
         self.size = size
         self.table = TexelTable.of(atlas, size)
         self.rows = np.unique(atlas.triangles)
@@ -97,16 +108,19 @@ class Unprojector:
         """`picture`: (H, W, 3) uint8, upright, all of what camera row `row` saw, at any scale. `vertices`:
         (V, 3) metres, view frame; the rows of the atlas count.
         """
+        import cv2
+
         points = np.asarray(vertices, np.float32)[self.rows]
         scale = picture.shape[1] / float(camera.size[row, 0])
         places, zoom = _projected(points, camera, row, scale)
         side = self.size // _SLOW
         slow = (self._slow @ np.column_stack([places, self._facing(points)])).reshape(side, side, 4)
-        seen = self._seen(slow, places, zoom, picture.shape)
-        density = _density(slow, seen)
-        half = self._uncovered(seen, places, zoom)
+        free = self._free(slow, places, zoom, picture.shape)
+        density = _density(slow, free)
+        half = self._seen(slow[..., 3], free, places, zoom)
         rgb = self._looked_up(picture, places, _runs(half), density)
-        return Unprojected(rgb, self._weight(half), density)
+        full = cv2.resize(half, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+        return Unprojected(rgb, cv2.bitwise_and(full, self._inside), density)
 
     def _grid_points(self, atlas: HeadAtlas, size: int) -> Any:
         """(size * size, n) sparse: the point of every texel of a smaller grid; rows outside are empty."""
@@ -125,37 +139,40 @@ class Unprojector:
         across = np.einsum("nk,nk->n", self._surface.unit(points), points)
         return -across / np.sqrt(np.einsum("nk,nk->n", points, points))
 
-    def _seen(self, slow: Array, places: Array, zoom: float, shape: tuple[int, ...]) -> Array:
-        """(S / 4, S / 4) float32 0..1 of the slow grid: how well each of its texels is seen."""
+    def _free(self, slow: Array, places: Array, zoom: float, shape: tuple[int, ...]) -> Array:
+        """(S / 4, S / 4) uint8 of the slow grid: how free the view of each of its texels is, wherever it
+        faces, but for those that face away for good.
+        """
         side = len(slow)
         flat = slow.reshape(-1, 4)
-        front = np.flatnonzero(flat[:, 3] > GRAZING)
+        front = np.flatnonzero(flat[:, 3] > AWAY)
         own = flat.take(front, axis=0)
-        value = _smooth(own[:, 3], GRAZING, FULL) * _within(own, shape)
+        value = _within(own, shape)
         grid = self._head.grid(places, zoom)
         if grid is not None:
             value *= _unhidden(own, grid)
-        seen = np.zeros(side * side, np.float32)
-        seen[front] = value
-        return seen.reshape(side, side)
+        free = np.zeros(side * side, np.uint8)
+        free[front] = value * np.float32(255)
+        return _shrunk(free.reshape(side, side))
 
-    def _uncovered(self, seen: Array, places: Array, zoom: float) -> Array:
-        """(S / 2, S / 2) float32 0..1: the same without what lids and lips hide."""
+    def _seen(self, facing: Array, free: Array, places: Array, zoom: float) -> Array:
+        """(S / 2, S / 2) uint8: how well texels are seen; `facing` ((S / 4, S / 4)) is taken up to this size
+        before it is judged, so that weights end where lids and lips fold inwards.
+        """
         import cv2
 
-        half = cv2.resize(seen, (self.size // 2, self.size // 2), interpolation=cv2.INTER_LINEAR)
+        half = (self.size // 2, self.size // 2)
+        levels = np.clip(facing * _LEVELS + _LEVELS * -_LOWEST, 0, 255).astype(np.uint8)
+        seen = cv2.LUT(cv2.resize(levels, half, interpolation=cv2.INTER_LINEAR), _facing_table())
+        seen = cv2.multiply(seen, cv2.resize(free, half, interpolation=cv2.INTER_LINEAR), scale=1 / 255)
         grids: dict[int, Grid | None] = {}
+        soft = 2 * round(_SOFT * self.size) + 1
         for cover in self._covers:
-            _hide(half, cover, places, zoom, grids)
-        return half
-
-    def _weight(self, half: Array) -> Array:
-        """(S, S) uint8."""
-        import cv2
-
-        whole = cv2.convertScaleAbs(half, alpha=255.0)
-        full = cv2.resize(whole, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
-        return cv2.bitwise_and(full, self._inside)
+            weights = seen[cover.part]
+            if weights.any():
+                open_ = cv2.blur(_uncovered(weights.shape, cover, places, zoom, grids), (soft, soft))
+                seen[cover.part] = cv2.multiply(weights, cv2.subtract(open_, 255 - open_), scale=1 / 255)
+        return seen
 
     def _looked_up(
         self, picture: Array, places: Array, runs: list[tuple[slice, slice]], density: float
@@ -170,14 +187,15 @@ class Unprojector:
         low, high = max(runs[0][0].start - 1, 0), min(runs[-1][0].stop + 1, side)
         matrix = _rows_of(self._map, low * side, high * side)
         picture, shrunk = _prepared(picture, density)
-        x, y = (
-            (matrix @ (places[:, k] / np.float32(shrunk) - np.float32(0.5))).reshape(-1, side) for k in (0, 1)
-        )
+        fine = []
+        for axis in (0, 1):
+            half = (matrix @ (places[:, axis] / np.float32(shrunk) - np.float32(0.5))).reshape(-1, side)
+            fine.append(cv2.resize(half, (self.size, 2 * len(half)), interpolation=cv2.INTER_LINEAR))
         for rows, columns in runs:
-            where, between = cv2.convertMaps(
-                _doubled(x, rows, columns, low), _doubled(y, rows, columns, low), cv2.CV_16SC2
-            )
-            part = rgb[2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop]
+            across = slice(2 * columns.start, 2 * columns.stop)
+            own = slice(2 * (rows.start - low), 2 * (rows.stop - low)), across
+            where, between = cv2.convertMaps(fine[0][own], fine[1][own], cv2.CV_16SC2)
+            part = rgb[2 * rows.start : 2 * rows.stop, across]
             cv2.remap(picture, where, between, cv2.INTER_LINEAR, dst=part, borderMode=cv2.BORDER_REPLICATE)
         return rgb
 
@@ -194,10 +212,12 @@ def _projected(points: Array, camera: Camera, row: int, scale: float) -> tuple[A
     return places, float(focal / np.median(depth))
 
 
-def _smooth(value: Array, low: float, high: float) -> Array:
-    """0 at `low`, 1 at `high`, smooth between, float32."""
-    t = np.clip((value - np.float32(low)) * np.float32(1.0 / (high - low)), 0, 1)
-    return t * t * (3 - 2 * t)
+@lru_cache(maxsize=1)
+def _facing_table() -> Array:
+    """(256,) uint8 weights of cosines kept as bytes: 0 at `GRAZING`, 255 at `FULL`, smooth between."""
+    cosine = np.arange(256) / _LEVELS + _LOWEST
+    t = np.clip((cosine - GRAZING) / (FULL - GRAZING), 0, 1)
+    return np.rint(255 * t * t * (3 - 2 * t)).astype(np.uint8)
 
 
 def _within(own: Array, shape: tuple[int, ...]) -> Array:
@@ -214,11 +234,18 @@ def _unhidden(own: Array, grid: Grid) -> Array:
     Within a cell a surface that is seen at an angle gets farther by the cell times the angle's tangent.
     """
     near, beside, inner = grid.at(own[:, :2])
-    facing = own[:, 3]
+    facing = np.maximum(own[:, 3], np.float32(GRAZING))
     slope = np.sqrt(np.maximum(1 - facing * facing, 0)) / facing
     behind = own[:, 2] - np.float32(CELL * SPACING) * slope
     free = np.minimum(near + np.float32(BEHIND) - behind, beside + np.float32(BESIDE) - behind)
     return np.clip(1 + free * np.float32(1 / BEHIND), 0, 1) * inner
+
+
+def _shrunk(seen: Array) -> Array:
+    """The weights (h, w) uint8 without those beside a 0: between them, too, nothing hidden may be seen."""
+    import cv2
+
+    return np.where(cv2.erode(seen, np.ones((3, 3), np.uint8)) > 0, seen, np.uint8(0))
 
 
 def _covers(atlas: HeadAtlas, table: TexelTable, triangles: Array, rest: Array) -> list[_Cover]:
@@ -238,8 +265,7 @@ def _covers(atlas: HeadAtlas, table: TexelTable, triangles: Array, rest: Array) 
     corners, charts = table.triangles[triangle], atlas.triangle_chart[triangle]
     covers = []
     for chart, occluders, behind in wanted:
-        chosen = charts == chart
-        if chosen.any():
+        for chosen in _pieces(texels, charts == chart, table.size):
             part, places = _bounds(texels[chosen], table.size)
             points = sparse_points(np.searchsorted(rows, corners[chosen]), weights[chosen], len(rows))
             covers.append(_Cover(part, places, points, occluders, behind))
@@ -256,6 +282,21 @@ def _near(triangles: Array, others: Array, vertices: Array, reach: float) -> Arr
     return triangles[(found.reshape(-1, 3) < reach).any(axis=1)]
 
 
+def _pieces(texels: Array, chosen: Array, side: int) -> list[Array]:
+    """The `chosen` of some texels ((k,) of a map of `side`), as indices, by the pieces they lie in. Many
+    small pieces are one.
+    """
+    import cv2
+
+    mask = np.zeros(side * side, np.uint8)
+    mask[texels[chosen]] = 1
+    count, labels = cv2.connectedComponents(mask.reshape(side, side))
+    own = np.where(chosen, labels.reshape(-1)[texels], 0)
+    if count > _MOST_PIECES:
+        own = np.minimum(own, 1)
+    return [np.flatnonzero(own == label) for label in range(1, own.max() + 1)]
+
+
 def _bounds(texels: Array, side: int) -> tuple[tuple[slice, slice], Array]:
     """The part of a map of `side` texels that holds some ((k,) int), and their places within it."""
     row, column = np.divmod(texels, side)
@@ -264,43 +305,37 @@ def _bounds(texels: Array, side: int) -> tuple[tuple[slice, slice], Array]:
     return (slice(int(top), int(bottom)), slice(int(left), int(right))), places
 
 
-def _hide(half: Array, cover: _Cover, places: Array, zoom: float, grids: dict[int, Grid | None]) -> None:
-    """Take the weights (S / 2, S / 2) from texels under a cover, softly from its edge on; `grids`: those of
-    this picture so far.
-    """
-    import cv2
-
-    weights = half[cover.part]
-    if not weights.any():
-        return
+def _uncovered(
+    shape: tuple[int, ...], cover: _Cover, places: Array, zoom: float, grids: dict[int, Grid | None]
+) -> Array:
+    """(h, w) uint8: 0 at texels that lie under a cover, else 255. `grids`: those of this picture so far."""
     own = cover.points @ places
-    free = np.ones(weights.shape, np.float32)
+    free = np.full(shape, 255, np.uint8)
     for occluder in cover.occluders:
         if id(occluder) not in grids:
             grids[id(occluder)] = occluder.grid(places, zoom)
         grid = grids[id(occluder)]
         if grid is not None:
             free.reshape(-1)[cover.texels[grid.hides(own, cover.behind)]] = 0
-    weights *= np.clip(2 * cv2.blur(free, (_SOFT, _SOFT)) - 1, 0, 1)
+    return free
 
 
-def _density(slow: Array, seen: Array) -> float:
-    """Median px per texel of what is seen, by the areas between points of the slow grid."""
+def _density(slow: Array, free: Array) -> float:
+    """Median px per texel of what faces the camera, by the areas between points of the slow grid."""
     some, step = slow[::_SPARSE, ::_SPARSE, :2], _SLOW * _SPARSE
     right, down = some[:-1, 1:] - some[:-1, :-1], some[1:, :-1] - some[:-1, :-1]
     area = np.abs(right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0])
-    area = area[seen[::_SPARSE, ::_SPARSE][:-1, :-1] > 0.5]
+    well = (free[::_SPARSE, ::_SPARSE] > 127) & (slow[::_SPARSE, ::_SPARSE, 3] > _WELL)
+    area = area[well[:-1, :-1]]
     return float(np.sqrt(np.median(area))) / step if len(area) else 0.0
 
 
 def _runs(half: Array) -> list[tuple[slice, slice]]:
-    """The parts of a grid that have any weight, cut in strips of `_STRIP` rows, from the top."""
-    import cv2
-
+    """The parts of a grid (uint8) that have any weight, cut in strips of `_STRIP` rows, from the top."""
     side = len(half)
-    blocks = cv2.resize(half, (side // _BLOCK, side // _STRIP), interpolation=cv2.INTER_AREA) > 0
+    blocks = half.view(np.uint64).reshape(side // _STRIP, _STRIP, side // _BLOCK)
     runs = []
-    for strip, used in enumerate(blocks):
+    for strip, used in enumerate(np.bitwise_or.reduce(blocks, axis=1) != 0):
         rows = slice(strip * _STRIP, (strip + 1) * _STRIP)
         ends = np.flatnonzero(np.diff(used, prepend=False, append=False)) * _BLOCK
         runs += [(rows, slice(start, stop)) for start, stop in ends.reshape(-1, 2).tolist()]
@@ -314,19 +349,6 @@ def _rows_of(matrix: Any, start: int, stop: int) -> Any:
     begin, end = matrix.indptr[start], matrix.indptr[stop]
     parts = (matrix.data[begin:end], matrix.indices[begin:end], matrix.indptr[start : stop + 1] - begin)
     return sparse.csr_matrix(parts, (stop - start, matrix.shape[1]), copy=False)
-
-
-def _doubled(half: Array, rows: slice, columns: slice, low: int) -> Array:
-    """Some part of a map, twice as fine as `half` (h, w), which begins at row `low`."""
-    import cv2
-
-    top, bottom = max(rows.start - low - 1, 0), min(rows.stop - low + 1, half.shape[0])
-    left, right = max(columns.start - 1, 0), min(columns.stop + 1, half.shape[1])
-    part = half[top:bottom, left:right]
-    fine = cv2.resize(part, (2 * part.shape[1], 2 * part.shape[0]), interpolation=cv2.INTER_LINEAR)
-    down, across = 2 * (rows.start - low - top), 2 * (columns.start - left)
-    height, width = 2 * (rows.stop - rows.start), 2 * (columns.stop - columns.start)
-    return fine[down : down + height, across : across + width]
 
 
 def _prepared(picture: Array, density: float) -> tuple[Array, int]:
