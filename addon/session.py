@@ -29,7 +29,8 @@ from .roots import (
     roots,
 )
 from .runtime import quietly
-from .scene.face_choice import face_of, faces_of, lack_of
+from .scene.face_choice import coverage_of, face_of, faces_of, lack_of, show_invented, shows_invented
+from .scene.materials.look import FACES
 from .sliders import flush, forget_requests, request, request_if_stale
 from .styling import (
     check_faces,
@@ -42,6 +43,7 @@ from .styling import (
 )
 
 __all__ = [
+    "FACES",
     "SHAPE_ITEMS",
     "BuildChoice",
     "active_root",
@@ -51,6 +53,7 @@ __all__ = [
     "avatar_of",
     "can_show_footage",
     "check_faces",
+    "coverage_of",
     "current",
     "double_of",
     "dress_footage",
@@ -82,5 +85,7 @@ __all__ = [
     "set_lighting",
     "set_materials",
     "show_footage",
+    "show_invented",
+    "shows_invented",
     "summary",
 ]

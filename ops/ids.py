@@ -38,6 +38,8 @@ class Op(StrEnum):
     SAVE_FILTER_PRESET = "likeness.save_filter_preset"
 
     SET_MATERIALS = "likeness.set_materials"
+    SET_FACE = "likeness.set_face"
+    SHOW_INVENTED = "likeness.show_invented"
     RESET_LOOK = "likeness.reset_look"
     SET_LIGHTING = "likeness.set_lighting"
 

@@ -8,6 +8,7 @@ from bpy.props import EnumProperty
 
 from ..addon import session
 from ..addon.kinds import Context
+from ..addon.property_person import FACE_ITEMS
 from .base import Action
 from .ids import Op
 from .polls import NeedsDouble
@@ -36,6 +37,34 @@ class SetMaterials(NeedsDouble, Action, bpy.types.Operator):
     def run(self, context: Context) -> str:
         """Switch."""
         session.set_materials(context, session.require_root(context), self.mode)
+        return ""
+
+
+class SetFace(NeedsDouble, Action, bpy.types.Operator):
+    """Choose where the colour of the face comes from"""
+
+    bl_idname = Op.SET_FACE
+    bl_label = "Set Face"
+    bl_options = {"REGISTER", "UNDO"}
+
+    face: EnumProperty(name="Face", description="Where the colour of the face comes from", items=FACE_ITEMS)
+
+    def run(self, context: Context) -> str:
+        """Show it, or say what there is instead."""
+        return session.set_face(context, session.require_root(context), self.face)
+
+
+class ShowInvented(NeedsDouble, Action, bpy.types.Operator):
+    """Paint in blue what the footage never showed and the texture had to invent, or stop that"""
+
+    bl_idname = Op.SHOW_INVENTED
+    bl_label = "Show Invented Skin"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def run(self, context: Context) -> str:
+        """Switch."""
+        root = session.require_root(context)
+        session.show_invented(root, not session.shows_invented(root))
         return ""
 
 
@@ -69,4 +98,4 @@ class ResetLook(NeedsDouble, Action, bpy.types.Operator):
         return ""
 
 
-CLASSES = (SetMaterials, SetLighting, ResetLook)
+CLASSES = (SetMaterials, SetFace, ShowInvented, SetLighting, ResetLook)

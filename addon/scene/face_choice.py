@@ -158,6 +158,31 @@ def face_of(root: bpy.types.Object) -> tuple[str, str]:
     return str(_read(root, "shown", "NONE")), str(_read(root, "note", ""))
 
 
+def coverage_of(root: bpy.types.Object) -> float | None:
+    """Share of the head's skin that the footage showed, None without a texture. Cheap."""
+    seen = _read(root, "seen", -1.0)
+    return float(seen) if seen >= 0.0 and faces_of(root) != ("NONE",) else None
+
+
+def note_coverage(root: bpy.types.Object, seen: float) -> None:
+    """Note that share."""
+    _write(root, "seen", seen)
+
+
+def shows_invented(root: bpy.types.Object) -> bool:
+    """Whether skin that was never seen is painted in blue. Cheap."""
+    return bool(_read(root, "invented", False))
+
+
+def show_invented(root: bpy.types.Object, show: bool) -> None:
+    """Paint skin that was never seen in blue, or stop that."""
+    tree = find_face_group(str(root.get("likeness_id", "")))
+    show = show and tree is not None and has_picture(tree, "Coverage")
+    if tree is not None:
+        set_value(tree, "Invented", float(show))
+    _write(root, "invented", show)
+
+
 def lack_of(face: str) -> str:
     """Why a double may not show one of `materials.look.FACES`, a sentence."""
     return _LACKS.get(face, "")

@@ -14,7 +14,7 @@ from ...core.performance import Performance
 from ...core.texture.predicted import PredictedTexture
 from . import face_components
 from .double import Double
-from .face_choice import BORDER, has_picture, note_faces
+from .face_choice import BORDER, has_picture, note_coverage, note_faces
 from .face_pictures import COLOUR, DATA, STAMP, linear, load_picture, pixels_of
 from .face_track_image import drop_track, show_track
 from .materials.face import face_group, find_face_group, picture_node
@@ -40,8 +40,7 @@ def load_face(double: Double, model: HeadModel, avatar: Avatar) -> None:
     if still is None or still.image is None:
         return
     if tree.get(STAMP) != still.image[STAMP]:
-        border = _border_colour(double.body, still.image)
-        tree[STAMP], tree[BORDER] = still.image[STAMP], border
+        _measure(double, tree, still.image)
     _load_predicted(double, model, avatar, still.image)
 
 
@@ -68,25 +67,44 @@ def _load_predicted(double: Double, model: HeadModel, avatar: Avatar, still: Any
         face_components.install(double, model, PredictedTexture.load(path), still, stamp)
 
 
-def _border_colour(body: bpy.types.Object, still: Any) -> list[float]:
-    """Mean colour of the still along its lower edge, linear RGB; empty for a body without the layout."""
-    mesh: Any = body.data
-    layer, blend = mesh.uv_layers.get(HEAD_UV_NAME), mesh.attributes.get(BLEND_ATTRIBUTE)
-    if layer is None or blend is None:
-        return []
-    weight = np.empty(len(mesh.vertices), np.float32)
-    blend.data.foreach_get("value", weight)
-    corner, place = np.empty(len(mesh.loops), np.int32), np.empty(2 * len(mesh.loops), np.float32)
+def _measure(double: Double, tree: Any, still: Any) -> None:
+    """Note the colour in which a new still ends, and how much of the head was seen."""
+    mesh: Any = double.body.data
+    if HEAD_UV_NAME not in mesh.uv_layers or BLEND_ATTRIBUTE not in mesh.attributes:
+        return
+    place, weight, area = _corners(mesh)
+    edge = (weight > 0.02) & (weight < 0.98)
+    colours = linear(_texels(still, place[edge])[:, :3])
+    tree[BORDER] = np.median(colours, axis=0).tolist() if len(colours) else []
+    coverage, head = picture_node(tree, "Coverage"), weight >= 0.98
+    if coverage is not None and coverage.image is not None and np.any(head):
+        seen = _texels(coverage.image, place[head])[:, 0]
+        note_coverage(double.root, float(np.average(seen, weights=area[head])))
+    tree[STAMP] = still[STAMP]
+
+
+def _corners(mesh: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Place (n, 2), blend (n,) and share of its polygon's area (n,), of each corner in the layout."""
+    count = len(mesh.loops)
+    blend, total = np.empty(len(mesh.vertices), np.float32), np.empty(len(mesh.polygons), np.int32)
+    mesh.attributes[BLEND_ATTRIBUTE].data.foreach_get("value", blend)
+    corner, place = np.empty(count, np.int32), np.empty(2 * count, np.float32)
     mesh.loops.foreach_get("vertex_index", corner)
-    layer.uv.foreach_get("vector", place)
-    place, at = place.reshape(-1, 2), weight[corner]
-    chosen = (at > 0.02) & (at < 0.98) & np.all((place >= 0) & (place <= 1), axis=1)
-    if not np.any(chosen):
-        return []
-    pixels = pixels_of(still)
+    mesh.uv_layers[HEAD_UV_NAME].uv.foreach_get("vector", place)
+    area = np.empty(len(mesh.polygons), np.float32)
+    mesh.polygons.foreach_get("loop_total", total)
+    mesh.polygons.foreach_get("area", area)
+    place = place.reshape(-1, 2)
+    inside = np.all((place >= 0) & (place <= 1), axis=1)
+    return place[inside], blend[corner][inside], np.repeat(area / total, total)[inside]
+
+
+def _texels(image: Any, place: np.ndarray) -> np.ndarray:
+    """(n, 4) the nearest texels, as stored, at places (n, 2)."""
+    pixels = pixels_of(image)
     size = np.array(pixels.shape[1::-1])
-    column, row = np.minimum((place[chosen] * size).astype(int), size - 1).T
-    return np.median(linear(pixels[row, column, :3]), axis=0).tolist()
+    column, row = np.minimum((place * size).astype(int), size - 1).T
+    return pixels[row, column]
 
 
 def show_performance(

@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
-from face_support import level_of, pixel, screen, write_face_avatar
+from face_support import STILL, level_of, pixel, screen, show_like, take, write_face_avatar
 from footage_support import open_avatar
 from scene_support import part
 
@@ -103,3 +103,147 @@ def test_the_other_engine_shows_the_same_picture(root, tmp_path):
     engine = part("addon.scene.bpy_compat").EEVEE
     for frame in (3, 9):
         assert shown_picture(frame, tmp_path, engine) == pytest.approx(frame, abs=0.5)
+
+
+def test_the_predicted_face_follows_keys_and_a_hand_moved_slider(root, tmp_path):
+    double = double_of(root)
+    root.likeness.look.face = "PREDICTED"
+    plane = screen(double)
+    still = 255 * np.array(STILL)
+    seen = {}
+    for frame in (0, 11):
+        bpy.context.scene.frame_set(frame)
+        show_like(plane, double)
+        seen[frame] = pixel(frame, tmp_path)
+    assert seen[0] == pytest.approx(still, abs=1.5)
+    assert seen[11] - seen[0] == pytest.approx(40.0, abs=4.0)
+    bpy.context.scene.frame_set(0)
+    double.shape_keys.key_blocks["jawOpen"].value = 0.5
+    bpy.context.view_layer.update()
+    show_like(plane, double)
+    amounts = part("addon.scene.materials.face_components").property_names()
+    assert double.body[amounts[0]][0] == pytest.approx(0.5 * 0.4, abs=1e-3)
+    bpy.context.scene.frame_set(11)
+    assert double.body[amounts[0]][0] == pytest.approx(0.4, abs=1e-3)
+
+
+def test_a_face_without_keys_is_predicted_at_every_frame(root):
+    root.likeness.look.face = "PREDICTED"
+    double = double_of(root)
+    name = part("addon.scene.materials.face_components").property_names()[0]
+    double.body.animation_data.action = None
+    for frame, share in ((0, 0.0), (11, 1.0)):
+        bpy.context.scene.frame_set(frame)
+        assert double.body[name][0] == pytest.approx(0.4 * share, abs=1e-3)
+
+
+def test_amounts_of_the_rig_are_those_of_the_performance(root):
+    """Head and gaze are read back from the bones as they were keyed."""
+    double = double_of(root)
+    amounts = part("addon.scene.face_amounts")
+    rotation = part("core.rotation")
+    turn = rotation.from_rotation_vector(np.array([[0.2, -0.3, 0.1]]))
+    gaze = np.array([[[0.3, -0.1], [0.25, -0.15]]])
+    take = part("core.performance").Performance(
+        "turned", np.zeros(1), np.zeros((1, 52), np.float32), head_rotation=turn, gaze=gaze
+    )
+    model, person = part("core.head").load_model("anny"), part("addon.session").avatar_of(root)
+    part("addon.scene.build").apply_performance(bpy.context.scene, double, person, take, model=model)
+    bpy.context.view_layer.update()
+    bones = part("addon.scene.face_components").bones_of(double.id)
+    found, looks = amounts._posed(double.armature, *bones)
+    assert np.abs(np.sum(found * turn)) == pytest.approx(1.0, abs=1e-6)
+    assert looks == pytest.approx(gaze, abs=1e-5)
+
+
+def test_sliders_set_numbers_and_leave_an_artists_nodes_alone(root):
+    double = double_of(root)
+    skin = part("addon.scene.materials.assign").slot_material(double.body.data, "Skin")
+    group = skin.node_tree.nodes["Likeness Skin"]
+    group.inputs["Pores"].default_value = 0.123
+    group.inputs["Melanin"].default_value = 0.9
+    mine = skin.node_tree.nodes.new("ShaderNodeRGB")
+    look = root.likeness.look
+    look.redness, look.face_strength, look.face = 0.8, 0.4, "STILL"
+    assert part("addon.scene.materials.assign").slot_material(double.body.data, "Skin") == skin
+    assert mine.name in skin.node_tree.nodes
+    assert group.inputs["Pores"].default_value == pytest.approx(0.123)
+    assert group.inputs["Melanin"].default_value == pytest.approx(0.9)
+    assert group.inputs["Redness"].default_value == pytest.approx(0.8)
+    tree = part("addon.scene.materials.face").find_face_group(double.id)
+    values = {name: tree.nodes[name].outputs[0].default_value for name in ("Strength", "Track Share")}
+    assert values == pytest.approx({"Strength": 0.4, "Track Share": 0.0})
+    look.face = "NONE"
+    assert tree.nodes["Strength"].outputs[0].default_value == 0.0
+
+
+def test_painted_skin_meets_the_texture_in_one_colour(root):
+    double = double_of(root)
+    skin = part("addon.scene.materials.assign").slot_material(double.body.data, "Skin")
+    look = part("addon.scene.materials").Look.of(part("addon.session").avatar_of(root))
+    painted = part("addon.scene.materials.skin").body_colour(look)
+    tint = skin.node_tree.nodes["Likeness Skin"].inputs["Body Tint"]
+    own = part("addon.scene.face_pictures").linear(np.array(STILL))
+    assert np.array(painted) * tint.default_value[:3] == pytest.approx(own, rel=0.02)
+    root.likeness.look.face = "NONE"
+    assert tuple(tint.default_value[:3]) == (1.0, 1.0, 1.0)
+
+
+def test_missing_files_give_the_painted_skin_and_one_sentence(empty_scene, tmp_path):
+    from ui_support import draw
+
+    root = open_avatar(write_face_avatar(tmp_path / "Ada.avatar", {"take": EVEN}))
+    blend, textures = str(tmp_path / "scene.blend"), tmp_path / "Ada.avatar" / "textures"
+    bpy.ops.wm.save_as_mainfile(filepath=blend)
+    textures.rename(tmp_path / "away")
+    bpy.ops.wm.open_mainfile(filepath=blend)
+    root = bpy.context.scene.likeness.active
+    assert part("addon.session").face_of(root)[0] == "NONE"
+    drawn = " ".join(draw(part("ui.look").FacePanel).drawn("label"))
+    assert "albedo.png" in drawn
+    tree = part("addon.scene.materials.face").find_face_group(root["likeness_id"])
+    assert tree.nodes["Strength"].outputs[0].default_value == 0.0
+    (tmp_path / "away").rename(textures)
+    bpy.ops.wm.open_mainfile(filepath=blend)
+    assert part("addon.session").face_of(bpy.context.scene.likeness.active) == ("TRACK", "")
+
+
+def test_a_performance_without_a_track_says_so(empty_scene, tmp_path):
+    folder = write_face_avatar(tmp_path / "Ada.avatar", {"take": EVEN})
+    avatar = part("core.avatar").Avatar.load(folder)
+    avatar.add_performance(take(EVEN, "other"))
+    root = open_avatar(folder)
+    session = part("addon.session")
+    session.play(bpy.context, root, "take")
+    assert session.face_of(root) == ("TRACK", "")
+    session.play(bpy.context, root, "other")
+    shown, note = session.face_of(root)
+    assert shown == "PREDICTED"
+    assert "no face track" in note
+
+
+def test_two_people_of_one_name_have_their_own_skins(empty_scene, tmp_path):
+    first = open_avatar(write_face_avatar(tmp_path / "a.avatar", {}, textures=True))
+    second = open_avatar(write_face_avatar(tmp_path / "b.avatar", {}, textures=False))
+    skins = [
+        part("addon.scene.materials.assign").slot_material(double_of(root).body.data, "Skin")
+        for root in (first, second)
+    ]
+    assert skins[0] != skins[1]
+    assert part("addon.session").faces_of(second) == ("NONE",)
+    assert part("addon.session").face_of(first)[0] == "STILL"
+
+
+def test_measured_colours_make_the_look(module):
+    from types import SimpleNamespace
+
+    look = part("addon.scene.materials").Look
+    person = SimpleNamespace(
+        identity={}, appearance={"iris_radius": 0.4, "pupil": 0.5},
+        colours={"iris": [0.1, 0.2, 0.3], "hair": [0.2014, 0.1107, 0.0504], "lip": [0.4, 0.1, 0.1]},
+    )  # fmt: skip
+    own = look.of(person)
+    assert (own.eye_colour, own.lip_colour) == ((0.1, 0.2, 0.3), (0.4, 0.1, 0.1))
+    assert (own.iris_radius, own.pupil) == (0.4, 0.5)
+    hair = part("addon.scene.materials.pigment").hair_colour(own.hair_melanin, own.hair_redness)
+    assert hair == pytest.approx((0.2014, 0.1107, 0.0504), rel=0.1)

@@ -55,6 +55,10 @@ class FakeLayout:
         assert set(options) <= {"text", "slider", "expand", "toggle", "icon_only", "emboss"}
         self.record.append(("prop", name))
 
+    def prop_enum(self, data: Any, name: str, value: str) -> None:
+        assert value in data.bl_rna.properties[name].enum_items, value
+        self.record.append(("enum", value))
+
     def _operator(self, idname: str) -> Any:
         module, _, name = str(idname).partition(".")
         return getattr(getattr(bpy.ops, module), name).get_rna_type()
