@@ -108,11 +108,11 @@ class LowRankCollector:
 
     def add(self, number: int, picture: Array) -> None:
         """Picture `number` of the take, (s, s, 3) uint8."""
-        texels = picture.reshape(-1, 3)[self._inside]
-        self._samples[number] = texels[self._few]
+        texels = picture.reshape(-1, 3)
+        np.take(texels, self._inside[self._few], axis=0, out=self._samples[number], mode="clip")
         place = int(np.searchsorted(self._whole, number))
         if place < len(self._whole) and self._whole[place] == number:
-            self._pictures[place] = texels
+            np.take(texels, self._inside, axis=0, out=self._pictures[place], mode="clip")
         if self._outside is None:
             self._outside = picture.copy()
 

@@ -91,7 +91,7 @@ class FrameMaker:
         side = self.size // COARSE
         weight = cv2.convertScaleAbs(found.weight, alpha=1.0 / ENOUGH)
         coarse = cv2.resize(weight, (side, side), interpolation=cv2.INTER_AREA)
-        coarse = np.rint(coarse * self.mask.live).astype(np.uint8)
+        coarse = cv2.multiply(coarse, self.mask.live, dtype=cv2.CV_8U)
         colour = self._border.colour(found.rgb, coarse, factors)
         return Layer(sample, found.rgb, weight, factors, coarse, colour, found.density)
 
@@ -107,52 +107,53 @@ class FrameMaker:
         """
         import cv2
 
-        quarter = weight.shape
         kept = np.where(self.mask.quick, 1.0, weight / np.maximum(layer.coarse, 1))
         share = (kept * self.mask.live).astype(np.float32)
-        factors = layer.factors * cv2.resize(np.exp(colour), quarter[::-1], interpolation=cv2.INTER_LINEAR)
-        both = np.dstack([factors, share * np.float32(1 / 255)])
+        factors = cv2.resize(np.exp(colour), share.shape, interpolation=cv2.INTER_LINEAR)
+        factors *= layer.factors
+        seen = (share > 0) & (layer.coarse > 0)
         picture = self.albedo.copy()
         for top in range(0, self.size, _STRIP):
-            columns = np.flatnonzero(layer.weight[top : top + _STRIP].any(axis=0))
+            columns = np.flatnonzero(seen[top // COARSE : (top + _STRIP) // COARSE].any(axis=0))
             if len(columns):
-                self._lay(picture, layer, both, top, columns[0], columns[-1] + 1)
+                left, right = COARSE * int(columns[0]), COARSE * int(columns[-1] + 1)
+                self._lay(picture, layer, (factors, share), (top, left, right))
         return picture
 
-    def _lay(self, picture: Array, layer: Layer, both: Array, top: int, left: int, right: int) -> None:
-        """One strip of rows from `top`, columns `left` to `right`, small enough for the processor's cache."""
+    def _lay(
+        self, picture: Array, layer: Layer, maps: tuple[Array, Array], place: tuple[int, int, int]
+    ) -> None:
+        """One strip, small enough for the processor's cache, by the coarse factors and shares."""
+        import cv2
+
+        top, left, right = place
         part = (slice(top, top + _STRIP), slice(left, right))
-        slow = enlarged(both, top, left, right)
+        factors, share = (enlarged(values, *place) for values in maps)
+        share *= layer.weight[part]
+        share *= np.float32(1 / 255)
         rgb = layer.rgb[part].astype(np.float32)
         rgb += TOE
-        rgb *= slow[..., :3]
+        rgb *= factors
         rgb -= self._under[part]
-        rgb *= (layer.weight[part] * slow[..., 3])[..., None]
-        rgb += self._under[part]
-        rgb += np.float32(0.5 - TOE)
-        picture[part] = np.clip(rgb, 0.0, 255.0, out=rgb).astype(np.uint8)
+        rgb *= cv2.merge([share, share, share])
+        cv2.add(rgb, self.albedo[part], dst=picture[part], dtype=cv2.CV_8U)
 
 
 def enlarged(coarse: Array, top: int, left: int, right: int) -> Array:
-    """The strip of a coarse map (S / 4, S / 4, C) float32 at full size, as if all of it were enlarged."""
+    """Rows `top` to `top` + 64, columns `left` to `right` (all multiples of 4), of a coarse map
+    (S / 4, S / 4[, C]) float32 at full size, as if all of it were enlarged.
+    """
     import cv2
 
-    rows = np.clip(np.arange(top // COARSE - 1, (top + _STRIP) // COARSE + 1), 0, len(coarse) - 1)
-    first, last = left // COARSE - 1, -(-right // COARSE) + 1
-    columns = np.clip(np.arange(first, last), 0, coarse.shape[1] - 1)
-    part = np.ascontiguousarray(coarse[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
-    part = cv2.copyMakeBorder(
-        part,
-        int(rows[1] == rows[0]),
-        int(rows[-1] == rows[-2]),
-        int(columns[1] == columns[0]),
-        int(columns[-1] == columns[-2]),
-        cv2.BORDER_REPLICATE,
-    )
+    high, low = top // COARSE, (top + _STRIP) // COARSE
+    first, last = left // COARSE, right // COARSE
+    height, width = coarse.shape[:2]
+    around = (int(high > 0), int(low < height), int(first > 0), int(last < width))
+    part = coarse[high - around[0] : low + around[1], first - around[2] : last + around[3]]
     size = (COARSE * part.shape[1], COARSE * part.shape[0])
-    full = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
-    start = left - COARSE * first
-    return full[COARSE:-COARSE, start : start + right - left]
+    full = cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_LINEAR)
+    y, x = COARSE * around[0], COARSE * around[2]
+    return np.ascontiguousarray(full[y : y + _STRIP, x : x + right - left])
 
 
 class _Border:
@@ -171,8 +172,8 @@ class _Border:
         import cv2
 
         size = (self._side, self._side)
-        small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32) + TOE
-        small *= cv2.resize(factors, size, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR).astype(np.float32) + TOE
+        small *= cv2.resize(factors, size, interpolation=cv2.INTER_LINEAR)
         weight = cv2.resize(coarse, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
         band = weight * np.maximum(10 - 25 * weight, 0) * self._rim
         off = np.clip(self._log - np.log(np.maximum(small, 1.0)), -_FARTHEST, _FARTHEST)
