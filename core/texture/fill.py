@@ -12,7 +12,7 @@ from .blend import Bands, completed, down, up
 
 Array = np.ndarray
 
-MOST_TINT = 0.3
+MOST_TINT = 0.35
 """Largest difference (natural logarithm) between what is seen and what is expected that spreads."""
 
 
@@ -34,24 +34,32 @@ def with_other_side(picture: Array, seen: Array, levels: int = 5) -> tuple[Array
     return blend.result(), np.maximum(seen, other)
 
 
-def continued(picture: Array, seen: Array, prior: Array, reach: float) -> Array:
-    """(H, W, 3) float32: the picture where seen, else `prior` ((H, W, 3), over 0) in the tint that the seen
-    border has of it, which fades over about `reach` pixels: no step at the border, far away only the prior.
+def continued(picture: Array, seen: Array, prior: Array, reach: float, near: float) -> Array:
+    """Fill in what is not seen: (H, W, 3) float32.
+
+    Within about `near` pixels of what is seen, whatever it is goes on smoothly. Farther away is `prior`
+    ((H, W, 3), over 0), in the tint that seen places of the same kind have, which fades over some `reach`.
     """
-    step = max(1, int(reach) // 16)
+    step = max(1, int(near) // 3)
     size = (seen.shape[1] // step, seen.shape[0] // step)
     weight = cv2.resize(seen, size, interpolation=cv2.INTER_AREA)
     shown = cv2.resize(picture * seen[..., None], size, interpolation=cv2.INTER_AREA)
     wanted = cv2.resize(prior, size, interpolation=cv2.INTER_AREA)
     ratio = np.log(np.maximum(shown / np.maximum(weight, 1e-3)[..., None], 0.02) / np.maximum(wanted, 0.02))
-    # Hair that hangs where skin is expected, or the reverse, says nothing about what is around.
-    foreign = np.clip(2 - np.abs(ratio).max(axis=2) / MOST_TINT, 0, 1)
-    known = np.minimum(4 * weight, 1) * foreign
-    away = cv2.distanceTransform((known < 0.5).astype(np.uint8), cv2.DIST_L2, 5) * step
-    tint = completed(np.clip(ratio, -MOST_TINT, MOST_TINT), known)
-    tint *= np.exp(-((away / max(reach, 1e-6)) ** 2)).astype(np.float32)[..., None]
+    known = np.minimum(4 * weight, 1)
+    # Hair that hangs where skin is expected, or the reverse, says nothing about places far away.
+    alike = known * np.clip(2 - np.abs(ratio).max(axis=2) / MOST_TINT, 0, 1)
+    close, far = _fading(known, near / step), _fading(alike, reach / step)
+    tint = completed(np.clip(ratio, -MOST_TINT, MOST_TINT), alike) * far[..., None]
+    tint += close[..., None] * (completed(ratio, known) - tint)
     tint = cv2.resize(tint, seen.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return picture * seen[..., None] + prior * np.exp(tint) * (1 - seen[..., None])
+
+
+def _fading(known: Array, reach: float) -> Array:
+    """(H, W) float32 1 where something is known, falling with the distance from it in pixels."""
+    away = cv2.distanceTransform((known < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    return np.exp(-((away / max(reach, 1e-6)) ** 2)).astype(np.float32)
 
 
 def grain_of(picture: Array, where: Array, bands: int = 3) -> list[float]:

@@ -154,6 +154,8 @@ def mean_of(layers: Sequence[Layer], box: tuple[slice, slice], erode: int = 0) -
     total = np.zeros((box[0].stop - box[0].start, box[1].stop - box[1].start), np.float32)
     sums = np.zeros((*total.shape, 3), np.float32)
     for layer in layers:
+        if not layer.weight[box].any():
+            continue
         weight = layer.worth(box)
         if erode:
             weight = cv2.erode(weight, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * erode + 1,) * 2))

@@ -22,6 +22,8 @@ Box = tuple[slice, slice]
 
 EVENED_NECK, EVENED_SIDES = 0.65, 0.35
 """How far broad shades are taken out of the neck, and of the sides of the head."""
+EVENED_FACE = 0.7
+"""How far left and right are made alike in what is broad."""
 LEAD, LEAD_IN_FACE = 1.6, 4.5
 """By how much the leading frame is preferred: everywhere, and in the face."""
 LAST_RESORT = 0.02
@@ -72,10 +74,10 @@ def skin_picture(making: Making) -> tuple[Array, Array]:
     seen = _soft(best, 0.03, 0.3)
     expected = tone.prior(places.scalp, places.skin, skin, making.tones.hair)
     sides = EVENED_SIDES * (1 - places.face) * (1 - places.fringe)
-    shaded = np.maximum(EVENED_NECK * places.neck, sides)
+    shaded = np.maximum(np.maximum(EVENED_NECK * places.neck, sides), places.back)
     expected, plain, shaded = (enlarged(part, size, box) for part in (expected, places.plain, shaded))
     root, _ = tone.made_whole(blended, seen, expected, plain, making.levels)
-    root = tone.evened(root, expected, shaded)
+    root = tone.evened(root, expected, shaded, enlarged(EVENED_FACE * places.even, size, box))
     edge = TexelTable.of(making.atlas, size).sample(making.atlas.blend[:, None])[box][..., 0]
     return tone.with_plain_edge(root, edge, skin), seen * edge
 

@@ -7,13 +7,16 @@ import cv2
 import numpy as np
 
 from .colour import LUMINANCE
-from .fill import continued, grain, grain_of, with_other_side
+from .fill import continued, grain, grain_of, mirrored, with_other_side
 from .tones import tone_luminance
 
 Array = np.ndarray
 
-REACH = 0.16
-"""How far what is seen tints what is not, as a share of the atlas."""
+REACH, NEAR = 0.16, 0.02
+"""How far what is seen tints what is not, and how far it goes on: shares of the atlas."""
+
+MOST_APART = 0.15
+"""Half the difference of the sides (natural logarithm of the root) up to which light is its cause."""
 
 
 def level_for(skin: Array, melanin: float | None) -> float:
@@ -34,16 +37,22 @@ def prior(scalp: Array, chart: Array, skin: Array, hair: Array) -> Array:
     return (skin + soft[..., None] * (hair - skin)).astype(np.float32)
 
 
-def evened(root: Array, towards: Array, amount: Array) -> Array:
-    """The picture ((H, W, 3)) with its broad shades brought `amount` ((H, W) 0..1) of the way to those of
-    `towards` ((H, W, 3)): shadows of jaw and hair are no colour of the skin.
+def evened(root: Array, towards: Array, amount: Array, alike: Array) -> Array:
+    """The picture ((H, W, 3), all columns of the atlas) with its broad shades brought `amount` ((H, W) 0..1)
+    of the way to those of `towards` ((H, W, 3)), for shadows of jaw and hair are no colour of the skin; and
+    `alike` ((H, W) 0..1) of the way to what the other side has, for no face is darker on one.
     """
     size = (max(root.shape[1] // 16, 1), max(root.shape[0] // 16, 1))
     broad, wanted = (cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in (root, towards))
     broad = cv2.GaussianBlur(broad, (0, 0), 2.0)
-    ratio = np.clip(wanted / np.maximum(broad, 0.02), 0.5, 2.0)
-    share = cv2.resize(amount, size, interpolation=cv2.INTER_AREA)[..., None]
-    return root * cv2.resize(ratio**share, root.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    share, other = (cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in (amount, alike))
+    broad = np.log(np.maximum(broad, 0.02))
+    change = np.clip(np.log(wanted) - broad, -0.7, 0.7) * share[..., None]
+    broad = broad + change
+    apart = (mirrored(broad) - broad) / 2
+    trust = np.minimum(other, mirrored(other)) * np.clip(2 - np.abs(apart).max(axis=2) / MOST_APART, 0, 1)
+    change += apart * trust[..., None]
+    return root * np.exp(cv2.resize(change, root.shape[1::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def made_whole(root: Array, seen: Array, expected: Array, calm: Array, levels: int) -> tuple[Array, Array]:
@@ -55,7 +64,7 @@ def made_whole(root: Array, seen: Array, expected: Array, calm: Array, levels: i
     (H, W) how much of it is known from either side.
     """
     both, known = with_other_side(root, seen, levels)
-    whole = continued(both, known, expected, reach=root.shape[1] * REACH)
+    whole = continued(both, known, expected, root.shape[1] * REACH, root.shape[1] * NEAR)
     where = (seen > 0.95) & (calm > 0.5)
     strengths = grain_of(root @ LUMINANCE, where)
     mean = float((root[where] @ LUMINANCE).mean()) if where.any() else 1.0

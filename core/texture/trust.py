@@ -48,6 +48,10 @@ class Places:
     """Below the jaw: shaded by it, and dressed at its lower end."""
     plain: Array
     """Bare skin of the face."""
+    even: Array
+    """Skin of face, jaw and neck, lips and brows included: alike on both sides."""
+    back: Array
+    """The back of head and neck, where the chart's two ends meet."""
 
 
 def places_of(model: HeadModel, atlas: HeadAtlas, size: int = COARSE) -> Places:
@@ -63,13 +67,16 @@ def places_of(model: HeadModel, atlas: HeadAtlas, size: int = COARSE) -> Places:
     unit = np.linalg.norm(eyes[0] - eyes[1])
     local = table.sample((rest.vertices - eyes.mean(axis=0)) / unit)
     flat = local.reshape(-1, 3)
-    lowered = flat + np.outer(FRINGE * np.clip((flat[:, 2] + 0.7) * 4, 0, 1), [0.0, 1.0, 0.0])
+    lowered = flat + np.outer(FRINGE * np.clip((flat[:, 2] + 1.2) * 2, 0.3, 1), [0.0, 1.0, 0.0])
     scalp, fringe = (hair_cover(place).reshape(size, size) * chart for place in (flat, lowered))
     jaw = ((load_embedding(model).points(rest.vertices)[CHIN] - eyes.mean(axis=0)) / unit)[1]
     soft = np.clip(2 * cv2.GaussianBlur(face.astype(np.float32), (0, 0), size / 170) - 1, 0, 1) * chart
     neck = np.clip((jaw + 0.3 - local[..., 1]) / 0.3, 0, 1) * (1 - soft) * chart
     plain = table.sample(skin_regions(model).plain[:, None])[..., 0] * chart
-    return Places(*(part.astype(np.float32) for part in (chart, soft, scalp, fringe, neck, plain)))
+    even = cv2.GaussianBlur(np.maximum(soft, neck), (0, 0), size / 170) * (1 - scalp) * chart
+    back = np.clip((-1.9 - local[..., 2]) / 0.4, 0, 1) * chart
+    parts = (chart, soft, scalp, fringe, neck, plain, even, back)
+    return Places(*(part.astype(np.float32) for part in parts))
 
 
 @dataclass(frozen=True)
@@ -89,11 +96,12 @@ def judge(layers: Sequence[Layer], places: Places) -> Tones:
     skin = skin_colour(middle, most * places.plain)
     hair = hair_colour(middle, most * places.scalp, skin)
     several = (weights > 0.1).sum(axis=0) > 2
+    agreement = _agreement(roots, middle, weights)
     bare = _bare_neck(middle, most, skin, places)
-    for layer, root in zip(layers, roots, strict=True):
+    for layer, root, agreed in zip(layers, roots, agreement, strict=True):
         known = np.maximum(_likeness(root, skin), places.fringe * _likeness_between(root, hair, skin))
         border = (places.face + (1 - places.face) * known) * bare
-        trust = np.where(several, _agreement(root, middle), 1.0) * border
+        trust = np.where(several, agreed, 1.0) * border
         layer.trust = np.where(places.skin > 0, trust, 1.0).astype(np.float32)
     return Tones(skin, hair)
 
@@ -102,7 +110,7 @@ def _bare_neck(middle: Array, weight: Array, skin: Array, places: Places) -> Arr
     """(H, W) 0..1: neck down to the first thing that is no skin, and a little less; 1 elsewhere."""
     import cv2
 
-    like = np.where((weight > 0.05) & (places.neck > 0.2), _likeness(middle, skin, 1.4), 1.0)
+    like = np.where((weight > 0.05) & (places.neck > 0.2), _likeness(middle, skin, 1.15), 1.0)
     like = cv2.GaussianBlur(like.astype(np.float32), (0, 0), 1.5)
     like = np.minimum.accumulate(like, axis=0)
     like = np.clip(2.5 * cv2.erode(like, np.ones((7, 7), np.uint8)) - 0.75, 0, 1)
@@ -126,11 +134,19 @@ def masked_median(values: Array, weights: Array) -> Array:
     return np.where(count[..., None] > 0, middle, 0).astype(np.float32)
 
 
-def _agreement(root: Array, middle: Array) -> Array:
-    """(H, W) 0..1."""
+def _agreement(roots: Array, middle: Array, weights: Array) -> Array:
+    """(N, H, W) 0..1 how far each of the pictures (N, H, W, 3) is what most show; 1 for the nearest."""
+    import cv2
+
     scale = np.maximum(middle @ LUMINANCE, 0.05)
-    off = np.sqrt(((root - middle) ** 2).mean(axis=2)) / scale
-    return 1 / (1 + (off / AGREEMENT) ** 2) ** 2
+    agreed = []
+    for root, weight in zip(roots, weights, strict=True):
+        known = (weight > 0.05).astype(np.float32)
+        off = cv2.GaussianBlur((root - middle) * known[..., None], (0, 0), 1.2)
+        off /= np.maximum(cv2.GaussianBlur(known, (0, 0), 1.2), 0.05)[..., None]
+        agreed.append(known / (1 + (np.sqrt((off**2).mean(axis=2)) / scale / AGREEMENT) ** 2) ** 2)
+    most = np.max(agreed, axis=0)
+    return np.stack(agreed) / np.maximum(most, 1e-3)
 
 
 def skin_colour(root: Array, weight: Array) -> Array:
