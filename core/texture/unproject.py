@@ -30,7 +30,7 @@ SPACING, LIP_SPACING, LID_SPACING = 0.0022, 0.0007, 0.0005
 GRAZING, FULL = 0.1, 0.65
 """Cosines of the angle between normal and view from which a texel counts, and from which it counts in full.
 """
-AWAY = -0.6
+AWAY = -0.2
 """The cosine up to which texels that face away still tell how free the view of their neighbours is."""
 BEHIND = 0.003
 """Metres that a texel may lie behind the nearest surface and still be seen, where that faces the camera."""
@@ -140,8 +140,8 @@ class Unprojector:
         return -across / np.sqrt(np.einsum("nk,nk->n", points, points))
 
     def _free(self, slow: Array, places: Array, zoom: float, shape: tuple[int, ...]) -> Array:
-        """(S / 4, S / 4) uint8 of the slow grid: how free the view of each of its texels is, wherever it
-        faces, but for those that face away for good.
+        """(S / 4, S / 4) uint8: how free the view of each texel of the slow grid is; 255 where they face
+        away for good.
         """
         side = len(slow)
         flat = slow.reshape(-1, 4)
@@ -151,7 +151,7 @@ class Unprojector:
         grid = self._head.grid(places, zoom)
         if grid is not None:
             value *= _unhidden(own, grid)
-        free = np.zeros(side * side, np.uint8)
+        free = np.full(side * side, 255, np.uint8)
         free[front] = value * np.float32(255)
         return _shrunk(free.reshape(side, side))
 
@@ -241,11 +241,13 @@ def _unhidden(own: Array, grid: Grid) -> Array:
     return np.clip(1 + free * np.float32(1 / BEHIND), 0, 1) * inner
 
 
-def _shrunk(seen: Array) -> Array:
-    """The weights (h, w) uint8 without those beside a 0: between them, too, nothing hidden may be seen."""
+def _shrunk(free: Array) -> Array:
+    """(h, w) uint8, softly less beside a 0: nothing hidden may be seen between two points of the grid."""
     import cv2
 
-    return np.where(cv2.erode(seen, np.ones((3, 3), np.uint8)) > 0, seen, np.uint8(0))
+    _, clear = cv2.threshold(free, 0, 255, cv2.THRESH_BINARY)
+    clear = cv2.blur(cv2.erode(clear, np.ones((5, 5), np.uint8)), (3, 3))
+    return cv2.min(free, clear)
 
 
 def _covers(atlas: HeadAtlas, table: TexelTable, triangles: Array, rest: Array) -> list[_Cover]:

@@ -179,8 +179,8 @@ def test_what_the_twin_sees_well_has_weight(cases, atlas, table, pose):
     head_only = table.sample(atlas.blend[:, None])[..., 0] == 1.0
     clear = head_only & (table.chart == SKIN) & (np.abs(twin.behind) < 5e-4) & (twin.facing > 0.75)
     assert clear.sum() > 10_000
-    assert np.mean(weight[clear] > 200) > 0.92
-    assert np.mean(weight[clear] > 64) > 0.95
+    assert np.mean(weight[clear] > 200) > 0.89
+    assert np.mean(weight[clear] > 64) > 0.92
 
 
 @every_pose
