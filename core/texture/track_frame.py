@@ -33,8 +33,8 @@ ENOUGH = 0.6
 for being seen at an angle."""
 REACH = 0.035
 """How far the border's colour reaches into the face, as a share of the atlas."""
-_FARTHEST = 0.3
-"""Log of the largest difference at the border that is taken off: more is something before the face."""
+_FARTHEST = 0.4
+"""Log of a difference at the border that is not taken off: hair, or something before the face."""
 _STRIP = 64
 
 
@@ -176,6 +176,7 @@ class _Border:
         small *= cv2.resize(factors, size, interpolation=cv2.INTER_LINEAR)
         weight = cv2.resize(coarse, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
         band = weight * np.maximum(10 - 25 * weight, 0) * self._rim
-        off = np.clip(self._log - np.log(np.maximum(small, 1.0)), -_FARTHEST, _FARTHEST)
+        off = self._log - np.log(np.maximum(small, 1.0))
+        band = band * np.maximum(1.0 - (np.abs(off).max(axis=-1) / _FARTHEST) ** 2, 0.0) ** 2
         spread = cv2.GaussianBlur(np.dstack([off * band[..., None], band]), (0, 0), self._sigma)
         return spread[..., :3] / (spread[..., 3:] + np.float32(0.15))
