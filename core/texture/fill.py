@@ -5,6 +5,8 @@ gutters between charts.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -59,7 +61,7 @@ def continued(picture: Array, seen: Array, prior: Array, reach: float, near: flo
 def _fading(known: Array, reach: float) -> Array:
     """(H, W) float32 1 where something is known, falling with the distance from it in pixels."""
     away = cv2.distanceTransform((known < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    return np.exp(-((away / max(reach, 1e-6)) ** 2)).astype(np.float32)
+    return np.exp(-(np.minimum(away / max(reach, 1e-6), 10) ** 2)).astype(np.float32)
 
 
 def grain_of(picture: Array, where: Array, bands: int = 3) -> list[float]:
@@ -78,17 +80,28 @@ def grain_of(picture: Array, where: Array, bands: int = 3) -> list[float]:
 
 def grain(shape: tuple[int, ...], strengths: list[float], seed: int = 7) -> Array:
     """(H, W) float32 noise whose bands have these strengths, finest first, always the same."""
-    random = np.random.default_rng(seed)
-    total = np.zeros(shape, np.float32)
+    total = np.zeros(shape[:2], np.float32)
     for level, strength in enumerate(strengths):
-        size = (-(-shape[0] // 2**level) + 2, -(-shape[1] // 2**level) + 2)
-        noise = random.standard_normal(size, np.float32)
-        noise -= cv2.GaussianBlur(noise, (0, 0), 1.0)
-        noise *= strength / max(float(noise.std()), 1e-9)
-        if level:
-            noise = cv2.resize(noise, None, fx=2**level, fy=2**level, interpolation=cv2.INTER_CUBIC)
-        total += noise[: shape[0], : shape[1]]
+        if strength > 0:
+            total += _noise(shape, level, seed) * np.float32(strength / _strength(level))
     return total
+
+
+def _noise(shape: tuple[int, ...], level: int, seed: int) -> Array:
+    """(H, W) float32 noise of one band."""
+    size = (-(-shape[0] // 2**level) + 2, -(-shape[1] // 2**level) + 2)
+    noise = np.random.default_rng(seed + level).standard_normal(size, np.float32)
+    noise -= cv2.GaussianBlur(noise, (0, 0), 1.0)
+    if level:
+        noise = cv2.resize(noise, None, fx=2**level, fy=2**level, interpolation=cv2.INTER_CUBIC)
+    return noise[: shape[0], : shape[1]]
+
+
+@lru_cache(maxsize=16)
+def _strength(level: int) -> float:
+    """What `grain_of` finds in the band of `_noise`."""
+    side = 64 << level
+    return grain_of(_noise((side, side), level, 1), np.ones((side, side), bool), level + 1)[level]
 
 
 def with_gutters(picture: Array, inside: Array) -> Array:
