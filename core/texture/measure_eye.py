@@ -39,6 +39,10 @@ WHITE = np.array([0.70, 0.665, 0.635])
 SHADED, SHARED = (0.2, 1.15), 0.5
 """Between these shares of `WHITE` the white of a lit eye lies; what lids and lashes take away from it they
 take from the iris, in the open middle, to this power."""
+VEIL = 0.6
+"""How much of the light in the pupil is such a veil; the rest comes in from the iris by blur."""
+DARKEST = 0.02
+"""Luminance of the darkest brown eyes."""
 FIBRES = 1.12
 """How much brighter than its main colour an iris is on average, by its light fibres: as the eye's material
 has it."""
@@ -88,8 +92,8 @@ def measure_eyes(patches: Sequence[EyePatch], skin: Array) -> EyeMeasure:
     pupils = [one.pupil for one in best if one.pupil is not None]
     pupil = float(np.clip(np.median(pupils), *PUPIL_LIMITS)) if len(pupils) > 0.5 * len(best) else None
     iris, white = (np.median([getattr(one, name) for one in best], axis=0) for name in ("iris", "white"))
-    radius = float(np.clip(radius, *IRIS_LIMITS))
-    return EyeMeasure(radius, pupil, np.clip(iris, 0.004, 0.6), white, len(best))
+    iris = np.clip(iris * max(1.0, DARKEST / max(float(iris @ LUMINANCE), 1e-4)), 0.002, 0.6)
+    return EyeMeasure(float(np.clip(radius, *IRIS_LIMITS)), pupil, iris, white, len(best))
 
 
 def _measured(patch: EyePatch, skin: Array) -> _Seen | None:
@@ -163,14 +167,20 @@ def _around(values: Array, centre: Array) -> Array:
 
 def _iris(linear: Array, free: Array, radius: float) -> Array | None:
     """(3,) the colour between pupil and outer ring. Mirrored windows only add light: what is brighter than
-    most is left out; so is the upper part, which lies in the shadow of the lid.
+    most is left out; so is the upper part, which lies in the shadow of the lid. A pupil is black: part of
+    what it shows is a mirrored veil that lies over all.
     """
     chosen = _chosen(linear, free, 0.5 * radius, 0.84 * radius, np.sin(TURNS) < 0.45)
     if len(chosen) < 30:
         return None
     level = chosen @ LUMINANCE
     low, high = np.percentile(level, (10, 55))
-    return np.median(chosen[(level >= low) & (level <= high)], axis=0)
+    found = np.median(chosen[(level >= low) & (level <= high)], axis=0)
+    middle = _chosen(linear, free, 0.0, 0.25 * radius, np.sin(TURNS) < 0.9)
+    if len(middle) < 20:
+        return found
+    veil = VEIL * np.percentile(middle, 20, axis=0)
+    return found - np.minimum(veil, 0.4 * found)
 
 
 def _white(linear: Array, free: Array, radius: float) -> Array | None:
