@@ -54,3 +54,28 @@ def test_a_head_without_a_layout_of_its_own_keeps_its_uv(empty_scene):
     head = bare_head()
     mesh = build(avatar(), model=head).body.data
     assert np.array_equal(layer_of(mesh, "HeadUV"), layer_of(mesh, "UVMap"))
+
+
+def test_blenders_tangents_are_those_that_relief_is_made_for(empty_scene, model):
+    mesh = build(avatar()).body.data
+    mesh.calc_tangents(uvmap="HeadUV")
+    count = len(mesh.loops)
+    flat = {name: np.empty(size * count, np.float32) for name, size in (("tangent", 3), ("bitangent", 3))}
+    for name, values in flat.items():
+        mesh.loops.foreach_get(name, values)
+    vertex = np.empty(count, np.int32)
+    mesh.loops.foreach_get("vertex_index", vertex)
+    atlas = part("core.head.atlas").load_atlas(model)
+    rest = part("core.person").rest_of(model, avatar())
+    frames = part("core.texture.tangents").TangentFrames.of(atlas, rest.vertices)
+    rows, uv = part("addon.scene.mesh").body_rows(model)[vertex], layer_of(mesh, "HeadUV")
+    at = {(int(r), *map(float, p)): i for i, (r, p) in enumerate(zip(rows, uv, strict=True))}
+    corners = zip(atlas.triangles.ravel(), atlas.uv.reshape(-1, 2), strict=True)
+    loop = np.array([at[int(r), float(p[0]), float(p[1])] for r, p in corners])
+    skin = np.repeat(atlas.triangle_chart == 1, 3)
+    for name, values in flat.items():
+        ours = getattr(frames, name).reshape(-1, 3) @ np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]])
+        cosine = np.sum(ours * values.reshape(-1, 3)[loop], axis=1)[skin]
+        off = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+        assert np.median(off) < 1.0
+        assert np.percentile(off, 95) < 6.0  # quads of nostrils and ears are cut otherwise
