@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-cv2 = pytest.importorskip("cv2")
+pytest.importorskip("cv2")
 pytest.importorskip("scipy")
+
+from track_clips import SAMPLE
 
 from core import rotation
 from core.arkit import INDEX
@@ -27,7 +29,6 @@ from core.texture.rerender import Rerenderer
 from core.texture.still import make_still
 from core.texture.texels import TexelTable
 from core.texture.tones import tone_luminance
-from track_clips import SAMPLE
 
 SIZE, SIDE, COUNT = 256, 384, 31
 MELANIN = 0.4
@@ -134,6 +135,8 @@ def test_covering_wants_quality_and_sides():
 def test_blur_lowers_sharpness():
     picture = np.random.default_rng(1).integers(0, 255, (64, 64, 3)).astype(np.uint8)
     box = (4, 4, 60, 60)
+    import cv2
+
     assert sharpness(cv2.GaussianBlur(picture, (0, 0), 2.0), box) < 0.3 * sharpness(picture, box)
     assert sharpness(picture, (70, 70, 90, 90)) == 0.0
 
@@ -193,7 +196,8 @@ def test_photos_get_a_light_each(head, painted):
     performance = head.performance
     keep = [5, 15, 25]
     camera = head.camera
-    parts = (camera.focal, camera.centre, camera.size)
+    focal, centre, size = (part.repeat(3, 0) for part in (camera.focal, camera.centre, camera.size))
+    album_camera = Camera(focal, centre, size, camera.head_position)
     photos = replace(
         performance,
         time=np.arange(3.0),
@@ -202,7 +206,7 @@ def test_photos_get_a_light_each(head, painted):
         head_rotation=performance.head_rotation[keep],
         head_translation=performance.head_translation[keep],
         gaze=performance.gaze[keep],
-        camera=Camera(*(part.repeat(3, 0) for part in parts), camera.head_position),
+        camera=album_camera,
     )
     album = PosedHead(head.model, head.rest, photos)
     renderer = Rerenderer(head.model, head.atlas, SIDE, SIDE)
