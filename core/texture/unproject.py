@@ -25,7 +25,7 @@ from .visibility import CELL, Grid, Occluder
 
 Array = np.ndarray
 
-SPACING, LIP_SPACING, LID_SPACING = 0.0022, 0.0007, 0.0005
+SPACING, LIP_SPACING, LID_SPACING = 0.0025, 0.0007, 0.0005
 """Metres between the points that hide: of the head, of lips and teeth, of lids."""
 GRAZING, FULL = 0.1, 0.65
 """Cosines of the angle between normal and view from which a texel counts, and from which it counts in full.
@@ -186,10 +186,11 @@ class Unprojector:
         side = self.size // 2
         low, high = max(runs[0][0].start - 1, 0), min(runs[-1][0].stop + 1, side)
         matrix = _rows_of(self._map, low * side, high * side)
-        picture, shrunk = _prepared(picture, density)
+        picture, shrunk, corner = _prepared(picture, places, density)
         fine = []
         for axis in (0, 1):
-            half = (matrix @ (places[:, axis] / np.float32(shrunk) - np.float32(0.5))).reshape(-1, side)
+            px = places[:, axis] / np.float32(shrunk) - np.float32(corner[axis] / shrunk + 0.5)
+            half = (matrix @ px).reshape(-1, side)
             fine.append(cv2.resize(half, (self.size, 2 * len(half)), interpolation=cv2.INTER_LINEAR))
         for rows, columns in runs:
             across = slice(2 * columns.start, 2 * columns.stop)
@@ -336,12 +337,11 @@ def _runs(half: Array) -> list[tuple[slice, slice]]:
     """The parts of a grid (uint8) that have any weight, cut in strips of `_STRIP` rows, from the top."""
     side = len(half)
     blocks = half.view(np.uint64).reshape(side // _STRIP, _STRIP, side // _BLOCK)
-    runs = []
-    for strip, used in enumerate(np.bitwise_or.reduce(blocks, axis=1) != 0):
-        rows = slice(strip * _STRIP, (strip + 1) * _STRIP)
-        ends = np.flatnonzero(np.diff(used, prepend=False, append=False)) * _BLOCK
-        runs += [(rows, slice(start, stop)) for start, stop in ends.reshape(-1, 2).tolist()]
-    return runs
+    used = np.zeros((side // _STRIP, side // _BLOCK + 2), np.int8)
+    used[:, 1:-1] = np.bitwise_or.reduce(blocks, axis=1) != 0
+    strip, end = np.nonzero(np.diff(used, axis=1))
+    rows, ends = (strip[::2] * _STRIP).tolist(), (end * _BLOCK).reshape(-1, 2).tolist()
+    return [(slice(row, row + _STRIP), slice(*pair)) for row, pair in zip(rows, ends, strict=True)]
 
 
 def _rows_of(matrix: Any, start: int, stop: int) -> Any:
@@ -353,15 +353,21 @@ def _rows_of(matrix: Any, start: int, stop: int) -> Any:
     return sparse.csr_matrix(parts, (stop - start, matrix.shape[1]), copy=False)
 
 
-def _prepared(picture: Array, density: float) -> tuple[Array, int]:
-    """The picture, made smaller where texels are larger than its px, and how many times smaller."""
+def _prepared(picture: Array, places: Array, density: float) -> tuple[Array, int, tuple[int, int]]:
+    """The picture, made smaller where texels are larger than its px; how many times smaller; and the upper
+    left px of the part that it was made of, which holds all `places`.
+    """
     import cv2
 
     shrunk = 1
     while density / shrunk > MAGNIFIED:
         shrunk *= 2
-    if shrunk > 1:
-        height, width = picture.shape[0] // shrunk, picture.shape[1] // shrunk
-        cut = picture[: height * shrunk, : width * shrunk]
-        picture = cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA)
-    return picture, shrunk
+    if shrunk == 1:
+        return picture, 1, (0, 0)
+    limit = np.array(picture.shape[1::-1])
+    low = np.clip(places[:, :2].min(axis=0).astype(int) - shrunk, 0, limit - shrunk) // shrunk * shrunk
+    count = np.maximum((np.clip(places[:, :2].max(axis=0), 0, limit).astype(int) - low) // shrunk + 1, 1)
+    count = np.minimum(count, (limit - low) // shrunk)
+    part = picture[low[1] : low[1] + count[1] * shrunk, low[0] : low[0] + count[0] * shrunk]
+    small = cv2.resize(part, (int(count[0]), int(count[1])), interpolation=cv2.INTER_AREA)
+    return small, shrunk, (int(low[0]), int(low[1]))
