@@ -17,6 +17,7 @@ from . import (
     sound,
     timing,
     vendor_clip,
+    vendor_eyes,
     vendor_footage,
     vendor_gltf,
     vendor_movie,
@@ -161,6 +162,7 @@ def _stage(
     new: bool,
 ) -> Double:
     """Stand the person up before camera and lights."""
+    vendor_eyes.glaze_corneas(parts)
     vendor_stage.stand_on_floor(parts)
     if settings.relaxed:
         vendor_stage.lower_arms(parts, vendor_clip.keyed_bones(parts.armature))
@@ -203,7 +205,7 @@ def _seconds(scene: bpy.types.Scene, parts: Parts, film: Film | None, settings: 
 
 def _notes(parts: Parts, results: Results) -> list[str]:
     """What the user should know."""
-    lost = vendor_parts.hold_eyes(parts)
+    lost = vendor_eyes.hold_eyes(parts)
     if parts.eyes:
         notes = ["The eyes are meshes and follow their bones."]
     else:

@@ -103,28 +103,3 @@ def adopt(parts: Parts, collection: bpy.types.Collection, root: Any, id: str, ti
             obj.parent = root
     for obj in parts.leftovers:
         bpy.data.objects.remove(obj)
-
-
-def hold_eyes(parts: Parts) -> list[str]:
-    """Let eyes that hang on no bone follow theirs; returns the names of those that have none to follow."""
-    lost = []
-    for eye in parts.eyes:
-        side = "Left" if "left" in part_name(eye).lower() else "Right"
-        bone = parts.armature.data.bones.get(f"{side}Eye")
-        if _follows(eye, parts.armature):
-            continue
-        if bone is None:
-            lost.append(part_name(eye))
-            continue
-        place = eye.matrix_world.copy()
-        eye.parent, eye.parent_type, eye.parent_bone = parts.armature, "BONE", bone.name
-        eye.matrix_world = place
-    return lost
-
-
-def _follows(eye: Any, armature: Any) -> bool:
-    """Whether bones move it: by weights, or as their child."""
-    skinned = eye.find_armature() is not None and any(
-        group.name in armature.data.bones for group in eye.vertex_groups
-    )
-    return skinned or (eye.parent_type == "BONE" and bool(eye.parent_bone))

@@ -107,9 +107,14 @@ def avatar_folder(path: Path) -> Path:
     itself.
     """
     folder = path if path.is_dir() else path.parent
+    inside = folder
     if folder.name.lower() == "avatar" and folder.parent.name.lower() == "export":
-        return folder.parent.parent
-    return folder.parent if folder.name.lower() in _PARTS_OF_AVATAR else folder
+        inside = folder.parent
+    if inside.name.lower() not in _PARTS_OF_AVATAR:
+        return folder
+    beside = {item.name.lower() for item in inside.parent.iterdir() if item.is_dir()}
+    # One folder of such a name says nothing: many things lie in a folder "data".
+    return inside.parent if len(beside & set(_PARTS_OF_AVATAR)) > 1 else folder
 
 
 @dataclass(frozen=True)

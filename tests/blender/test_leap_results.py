@@ -474,7 +474,7 @@ def test_a_real_head_wears_the_movie(empty_scene, greys, tmp_path):
         pytest.skip("head_lod2.glb of the shared test data is not here")
     export = tmp_path / "Vera" / "export" / "avatar"
     export.mkdir(parents=True)
-    (export / "model.glb").write_bytes(METAPERSON.read_bytes())
+    (export / "model.glb").write_bytes(leap.with_clip(METAPERSON.read_bytes()))
     (tmp_path / "Vera" / "data").mkdir()
     (tmp_path / "Vera" / "data" / "textures.mp4").write_bytes(greys.read_bytes())
     assert "eyes are meshes" in notes_of(tmp_path / "Vera")
@@ -482,4 +482,19 @@ def test_a_real_head_wears_the_movie(empty_scene, greys, tmp_path):
     (root,) = role("leap_root")
     bones = rig().matrix_world @ rig().data.bones["LeftToe_End"].head_local
     assert bones.z == pytest.approx(root.location.z, abs=0.1)
+    cornea = next(obj for obj in role("leap_part") if "LeftCornea" in obj.name)
+    lashes = next(obj for obj in role("leap_part") if "Eyelashes" in obj.name)
+    places = []
+    for frame in (0, 12):
+        bpy.context.scene.frame_set(frame)
+        places.append([evaluated(obj).mean(axis=0) for obj in (cornea, lashes)])
+        expected = np.interp(frame / RATE, leap.clip_times(), leap.clip_weights()[:, 0])
+        for obj in role("leap_part"):
+            keys = getattr(obj.data, "shape_keys", None)
+            if keys is not None and "jawOpen" in keys.key_blocks:
+                assert keys.key_blocks["jawOpen"].value == pytest.approx(expected, abs=1e-4), obj.name
+    surface = cornea.material_slots[0].material.node_tree.nodes["Leap Cornea"]
+    assert surface.outputs[0].is_linked  # it mirrors light, which alpha 0 in glTF would not let it
+    moved = np.linalg.norm(np.subtract(*places), axis=1)
+    assert (moved > 0.01).all()
     assert shown_picture(7, (0.1, 0.15)) == pytest.approx(7, abs=0.3)

@@ -80,6 +80,15 @@ def test_a_flat_folder_will_do(tmp_path, movie):
     assert results.textures is not None and results.scalp is None and results.has_eyes
 
 
+def test_a_folder_that_only_has_such_a_name_stands_for_itself(tmp_path, movie):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "model.glb").write_bytes(leap.model_bytes())
+    (tmp_path / "textures.mp4").write_bytes(movie)
+    results = open_results(folder)
+    assert results.path == folder and results.textures is None
+
+
 def test_the_customised_model_is_taken_when_wanted_with_the_other_ones_clip(folder):
     results = open_results(folder, customised=True)
     assert results.customised

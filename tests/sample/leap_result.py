@@ -244,3 +244,37 @@ def write_result(folder: Path, textures: bytes | None = None, cloud: bool = Fals
             model_bytes(**{**model, "moving": False, "eyes": True})
         )
     return folder
+
+
+def with_clip(model: bytes) -> bytes:
+    """A MetaPerson model, which has no clip, with one as Leap embeds it: blend shapes and the head's turn.
+
+    The clip plays SHAPES of the part AvatarHead over KEYS keys; all its other shapes stay at rest.
+    """
+    (length,) = struct.unpack_from("<I", model, 12)
+    glb = Glb()
+    glb.document = json.loads(model[20 : 20 + length])
+    glb.data = model[28 + length :]
+    nodes = glb.document["nodes"]
+    head = next(n for n, node in enumerate(nodes) if node.get("name") == "AvatarHead")
+    bone = next(n for n, node in enumerate(nodes) if node.get("name") == "Head")
+    names = glb.document["meshes"][nodes[head]["mesh"]]["extras"]["targetNames"]
+    weights = np.zeros((KEYS, len(names)), np.float32)
+    weights[:, [names.index(name) for name in SHAPES]] = clip_weights()
+    half = clip_turn() / 2
+    turns = np.stack([0 * half, np.sin(half), 0 * half, np.cos(half)], axis=1).astype(np.float32)
+    times = glb.accessor(clip_times(), bounds=True)
+    glb.document["animations"] = [
+        {
+            "name": "ARKit animation",
+            "samplers": [
+                {"input": times, "output": glb.accessor(weights.ravel())},
+                {"input": times, "output": glb.accessor(turns)},
+            ],
+            "channels": [
+                {"sampler": 0, "target": {"node": head, "path": "weights"}},
+                {"sampler": 1, "target": {"node": bone, "path": "rotation"}},
+            ],
+        }
+    ]
+    return glb.bytes()
