@@ -18,8 +18,8 @@ import numpy as np
 from ..head.atlas import HeadAtlas
 from .delight import TOE, Shade
 from .posed import PosedHead
+from .see_through import SeeThrough
 from .track_mask import TrackMask
-from .unproject import Unprojector
 
 if TYPE_CHECKING:
     from .still import Still
@@ -66,7 +66,7 @@ class FrameMaker:
 
         self.size = size
         self._head, self._still = head, still
-        self._unprojector = Unprojector(head.model, atlas, size)
+        self._unprojector = SeeThrough(head.model, atlas, size)
         self.mask = TrackMask.of(head.model, atlas, size // COARSE)
         self._shade = Shade(atlas, size // COARSE, head.rows, self.mask.live > 0)
         self.albedo = cv2.resize(still.albedo, (size, size), interpolation=cv2.INTER_AREA)
