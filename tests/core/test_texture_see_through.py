@@ -11,7 +11,7 @@ pytest.importorskip("scipy")
 
 from core.camera import Camera  # noqa: E402
 from core.head import load_model  # noqa: E402
-from core.head.atlas import SKIN, load_atlas  # noqa: E402
+from core.head.atlas import MOUTH, SKIN, load_atlas  # noqa: E402
 from core.texture.rerender import Rerenderer  # noqa: E402
 from core.texture.see_through import INNER, SeeThrough  # noqa: E402
 from core.texture.texels import TexelTable  # noqa: E402
@@ -46,13 +46,17 @@ def test_what_is_behind_lids_and_lips_is_as_it_was(scene, seen_through):
     model, atlas, vertices, picture = scene
     view = Rerenderer(model, atlas, WIDTH, HEIGHT).view(vertices, CAMERA, 0)
     again, weight = view.picture(seen_through.rgb), view.picture(np.dstack([seen_through.weight] * 3))
-    inner = np.zeros((HEIGHT, WIDTH), bool)
+    charts = np.full((HEIGHT, WIDTH), SKIN)
     (y, x), (height, width) = view.corner, view.region.shape
-    charts = np.where(view.triangle >= 0, atlas.triangle_chart[view.triangle], SKIN)
-    inner[y : y + height, x : x + width] = np.isin(charts, INNER)
-    assert inner.sum() > 300
-    assert np.percentile(weight[inner], 5) > 200
-    assert np.percentile(np.abs(again.astype(int) - picture)[inner], 95) < 8
+    shown = np.where(view.triangle >= 0, atlas.triangle_chart[view.triangle], SKIN)
+    charts[y : y + height, x : x + width] = shown
+    off = np.abs(again.astype(int) - picture).max(axis=2)
+    for chart in INNER:
+        here = charts == chart
+        assert here.sum() > 200
+        assert np.percentile(weight[here], 5) > 180
+        # The lining of the mouth is small in the atlas: a texel is larger than a px.
+        assert np.percentile(off[here], 80) < (25 if chart == MOUTH else 6)
 
 
 def test_the_skin_is_judged_as_ever(scene, seen_through):
