@@ -31,7 +31,7 @@ _STEPS = 80
 
 
 def eye_picture(
-    layers: Sequence[Layer], box: tuple[slice, slice], inside: Array, scale: float
+    layers: Sequence[Layer], box: tuple[slice, slice], inside: Array, scale: Array
 ) -> tuple[Array, Array]:
     """(h, w, 3) float32 square root of albedo of an eye's chart, complete, and (h, w) what of it was seen.
 
@@ -39,16 +39,31 @@ def eye_picture(
     """
     size = max(inside.shape)
     root, seen = mean_of(layers, box, erode=max(1, round(_LID * size / 2)))
-    root, seen = root * np.sqrt(np.float32(scale)), seen * inside
+    root, seen = root * np.sqrt(scale), seen * inside
     away = distance(inside)
     white = white_of(root, seen * (away > 1.15 * IRIS_SHARE))
     root = root * min(1.0, float(np.sqrt(BRIGHTEST) / (white @ LUMINANCE)))
     white = white * min(1.0, float(np.sqrt(BRIGHTEST) / (white @ LUMINANCE)))
+    seen = seen * (1 - glints(root, seen, away))
     dark = (root @ LUMINANCE < 0.75 * float(white @ LUMINANCE)) & (away > 1.1 * IRIS_SHARE)
     dark = cv2.dilate(dark.astype(np.float32), np.ones((3, 3), np.uint8))
     known = seen * (1 - cv2.GaussianBlur(dark, (0, 0), size / 80)) * _ramp(away, 1.7 * IRIS_SHARE, IRIS_SHARE)
     whole = completed_eye(root, known, away, white)
-    return whole / np.sqrt(np.float32(scale)), known
+    return whole / np.sqrt(scale), known
+
+
+def glints(root: Array, seen: Array, away: Array) -> Array:
+    """(h, w) float32 0..1: reflections on the iris, much brighter than what is as far from the pupil."""
+    bright = root @ LUMINANCE
+    ring = np.clip((away * _STEPS).astype(int), 0, 2 * _STEPS - 1)
+    usual = np.full(2 * _STEPS, np.inf)
+    for step in range(int(1.05 * IRIS_SHARE * _STEPS)):
+        own = bright[(np.abs(ring - step) <= 2) & (seen > 0.2)]
+        usual[step] = np.median(own) if len(own) else np.inf
+    found = (bright > 1.35 * usual[ring] + 0.04).astype(np.uint8)
+    reach = max(3, away.shape[0] // 40) | 1
+    found = cv2.dilate(found, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
+    return cv2.GaussianBlur(found.astype(np.float32), (0, 0), reach / 4)
 
 
 def distance(inside: Array) -> Array:

@@ -22,7 +22,7 @@ FLESH = np.array([0.36, 0.12, 0.11], np.float32)
 
 
 def mouth_picture(
-    layers: Sequence[Layer], box: tuple[slice, slice], plain: Array, scale: float
+    layers: Sequence[Layer], box: tuple[slice, slice], plain: Array, scale: Array
 ) -> tuple[Array, Array]:
     """(h, w, 3) float32 square root of albedo of teeth or flesh, complete, and (h, w) what of it was seen.
 

@@ -20,7 +20,7 @@ from .trust import Places, Tones
 Array = np.ndarray
 Box = tuple[slice, slice]
 
-EVENED_NECK, EVENED_SIDES = 0.65, 0.35
+EVENED_NECK, EVENED_SIDES = 0.8, 0.35
 """How far broad shades are taken out of the neck, and of the sides of the head."""
 EVENED_FACE = 0.7
 """How far left and right are made alike in what is broad."""
@@ -40,8 +40,8 @@ class Making:
     choice: Choice
     places: Places
     tones: Tones
-    scale: float
-    """What makes albedo of the layers' squares."""
+    scale: Array
+    """(3,) what makes albedo of the layers' squares."""
     size: int
 
     @property

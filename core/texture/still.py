@@ -86,16 +86,14 @@ def make_still(
     making = Making(atlas, layers, choice, places, tones, scale, work)
     root, seen = _assembled(making)
     progress(0.95, "texture", "Finishing the texture")
-    albedo = to_srgb(with_gutters(root * root * np.float32(scale), TexelTable.of(atlas, work).inside))
+    albedo = to_srgb(with_gutters(root * root * scale, TexelTable.of(atlas, work).inside))
     coverage = np.rint(255 * np.clip(seen, 0, 1)).astype(np.uint8)
     if work != size:
         albedo = cv2.resize(albedo, (size, size), interpolation=cv2.INTER_CUBIC)
         coverage = cv2.resize(coverage, (size, size), interpolation=cv2.INTER_LINEAR)
     share = float(seen[TexelTable.of(atlas, work).chart == SKIN].mean())
     figures = {"frames": float(len(order)), "size": float(size), "detail": float(work), "seen": share}
-    return Still(
-        albedo, coverage, lighting, gain / np.float32(scale), tuple(order), figures, tones.skin**2 * scale
-    )
+    return Still(albedo, coverage, lighting, gain / scale, tuple(order), figures, tones.skin**2 * scale)
 
 
 def _assembled(making: Making) -> tuple[Array, Array]:

@@ -8,22 +8,29 @@ import numpy as np
 
 from .colour import LUMINANCE
 from .fill import continued, grain, grain_of, mirrored, with_other_side
-from .tones import tone_luminance
+from .tones import tone, tone_luminance
 
 Array = np.ndarray
 
 REACH, NEAR = 0.16, 0.02
 """How far what is seen tints what is not, and how far it goes on: shares of the atlas."""
 
+GRAIN = 0.35
+"""Share of the grain of seen skin that invented skin gets, whose texels are larger and stretched."""
+CAST = 0.5
+"""How far the hue of skin is brought to that of skin in white light."""
 MOST_APART = 0.15
 """Half the difference of the sides (natural logarithm of the root) up to which light is its cause."""
 
 
-def level_for(skin: Array, melanin: float | None) -> float:
-    """By what linear albedo is multiplied so that skin of the square root `skin` ((3,)) is as bright as skin
-    with so much melanin.
+def level_for(skin: Array, melanin: float | None) -> Array:
+    """(3,) float32 by what linear albedo is multiplied so that skin of the square root `skin` ((3,)) is as
+    bright as skin with so much melanin, and half of the way to its hue: the light's own colour is in what was
+    seen.
     """
-    return float(tone_luminance(melanin) / max(float((skin.astype(np.float64) ** 2) @ LUMINANCE), 1e-6))
+    seen = np.maximum(skin.astype(np.float64) ** 2, 1e-6)
+    factor = (np.array(tone(melanin)) / seen) ** CAST
+    return (factor * tone_luminance(melanin) / ((factor * seen) @ LUMINANCE)).astype(np.float32)
 
 
 def prior(scalp: Array, chart: Array, skin: Array, hair: Array) -> Array:
@@ -68,7 +75,7 @@ def made_whole(root: Array, seen: Array, expected: Array, calm: Array, levels: i
     where = (seen > 0.95) & (calm > 0.5)
     strengths = grain_of(root @ LUMINANCE, where)
     mean = float((root[where] @ LUMINANCE).mean()) if where.any() else 1.0
-    noise = grain(seen.shape, [0.8 * value / max(mean, 1e-3) for value in strengths])
+    noise = grain(seen.shape, [GRAIN * value / max(mean, 1e-3) for value in strengths])
     return whole * (1 + noise * (1 - known))[..., None], known
 
 

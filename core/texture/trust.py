@@ -28,6 +28,8 @@ AGREEMENT = 0.10
 """Relative difference (of square roots of light) from what most frames show, at which trust is a quarter."""
 FRINGE = 0.55
 """How far (eye distances) hair hangs over the forehead and still may stay."""
+SHADE = 0.6
+"""By how much (log luminance) the jaw may shade the neck."""
 _SPREAD = np.array([0.45, 0.10, 0.14])
 """How far skin of a person strays: log luminance, log red over green, log blue over green."""
 
@@ -99,7 +101,10 @@ def judge(layers: Sequence[Layer], places: Places) -> Tones:
     agreement = _agreement(roots, middle, weights)
     bare = _bare_neck(middle, most, skin, places)
     for layer, root, agreed in zip(layers, roots, agreement, strict=True):
-        known = np.maximum(_likeness(root, skin), places.fringe * _likeness_between(root, hair, skin))
+        known = np.maximum(
+            _likeness(root, skin, shade=SHADE * places.neck),
+            places.fringe * _likeness_between(root, hair, skin),
+        )
         border = (places.face + (1 - places.face) * known) * bare
         trust = np.where(several, agreed, 1.0) * border
         layer.trust = np.where(places.skin > 0, trust, 1.0).astype(np.float32)
@@ -110,7 +115,7 @@ def _bare_neck(middle: Array, weight: Array, skin: Array, places: Places) -> Arr
     """(H, W) 0..1: neck down to the first thing that is no skin, and a little less; 1 elsewhere."""
     import cv2
 
-    like = np.where((weight > 0.05) & (places.neck > 0.2), _likeness(middle, skin, 1.15), 1.0)
+    like = np.where((weight > 0.05) & (places.neck > 0.2), _likeness(middle, skin, 1.1, SHADE), 1.0)
     like = cv2.GaussianBlur(like.astype(np.float32), (0, 0), 1.5)
     like = np.minimum.accumulate(like, axis=0)
     like = np.clip(2.5 * cv2.erode(like, np.ones((7, 7), np.uint8)) - 0.75, 0, 1)
@@ -163,9 +168,13 @@ def hair_colour(root: Array, weight: Array, skin: Array) -> Array:
     return np.median(root[chosen], axis=0).astype(np.float32)
 
 
-def _likeness(root: Array, colour: Array, width: float = 1.0) -> Array:
-    """(H, W) 0..1: how well square roots fit a colour ((3,)), tolerant of shade, strict in hue."""
-    off = (_opponent(root) - _opponent(colour)) / (width * _SPREAD)
+def _likeness(root: Array, colour: Array, width: float = 1.0, shade: float | Array = 0.0) -> Array:
+    """(H, W) 0..1: how well square roots fit a colour ((3,)), tolerant of shade, strict in hue; so much
+    darker (log luminance) is no difference.
+    """
+    off = _opponent(root) - _opponent(colour)
+    off[..., 0] += np.minimum(np.maximum(-off[..., 0], 0), shade)
+    off /= width * _SPREAD
     return 1 / (1 + ((off**2).sum(axis=-1) / 6) ** 3)
 
 
