@@ -18,7 +18,8 @@ from .eye_patch import HALF, SIZE, EyePatch
 
 Array = np.ndarray
 
-RADII = np.arange(0.02, 0.64, 0.01)
+STEP = 0.01
+RADII = np.arange(0.02, 0.64, STEP)
 """Circles that are looked along, in radii of the eyeball."""
 TURNS = np.radians(np.arange(0.0, 360.0, 5.0))
 """Places on them: 0 to the subject's left, counter-clockwise as the viewer sees it."""
@@ -123,30 +124,40 @@ def _measured(patch: EyePatch, skin: Array) -> _Seen | None:
 
 def _limbus(bright: Array, free: Array) -> tuple[Array, float, float] | None:
     """Middle (x, y) and radius of the iris in radii of the eyeball, and how steep its edge is."""
-    steps = np.arange(-OFFSET, OFFSET + 1e-6, 0.02)
-    best, won = -1.0, None
-    low, high = np.searchsorted(RADII, (IRIS_LIMITS[0] - 0.03, IRIS_LIMITS[1] + 0.03))
-    sides = 1.0 - 0.75 * np.abs(np.sin(TURNS)) ** 2
-    for y in steps:
-        for x in steps:
-            centre = np.array([x, y])
-            ring, open_ = _around(bright, centre), _around(free, centre)
-            weight = np.minimum(open_[4:], open_[:-4]) * sides
-            total = weight.sum(axis=1)
-            rise = ((ring[4:] - ring[:-4]) * weight).sum(axis=1) / np.maximum(total, 1e-6) / (4 * 0.01)
-            rise = np.where(total > 0.2 * sides.sum(), rise, -1.0)
-            rise -= 0.8 * (x * x + y * y) / OFFSET**2 * 0.1
-            at = low - 2 + int(np.argmax(rise[low - 2 : high - 2]))
-            if rise[at] > best:
-                best, won = float(rise[at]), (centre, float(RADII[at + 2]))
-    if won is None:
+    centre, best = np.zeros(2), (-1.0, 0.0)
+    for reach, count in ((OFFSET, 7), (OFFSET / 6, 3), (OFFSET / 12, 3)):
+        steps, start = np.linspace(-reach, reach, count), centre
+        for step in ((x, y) for y in steps for x in steps):
+            tried = np.clip(start + np.array(step), -OFFSET, OFFSET)
+            found = _edge(bright, free, tried)
+            if found[0] > best[0]:
+                centre, best = tried, found
+    rise, radius = best
+    if rise <= 0:
         return None
-    centre, radius = won
     ring, open_ = _around(bright, centre), _around(free, centre)
     inner, outer = _level(ring, open_, 0.5 * radius, 0.85 * radius), _level(ring, open_, 1.15 * radius, 0.62)
     if inner is None or outer is None or outer <= inner:
         return None
-    return centre, radius, best / (outer - inner)
+    return centre, radius, rise / (outer - inner)
+
+
+_NEAR = slice(*np.searchsorted(RADII, (IRIS_LIMITS[0] - 0.06, IRIS_LIMITS[1] + 0.06)))
+_SIDES = 1.0 - 0.75 * np.sin(TURNS) ** 2
+_SPAN = 4
+"""Steps of radius over which a rise is measured."""
+
+
+def _edge(bright: Array, free: Array, centre: Array) -> tuple[float, float]:
+    """How fast brightness rises, at most, along circles about `centre`, and the radius there."""
+    ring, open_ = _around(bright, centre, _NEAR), _around(free, centre, _NEAR)
+    weight = np.minimum(open_[_SPAN:], open_[:-_SPAN]) * _SIDES
+    total = weight.sum(axis=1)
+    rise = ((ring[_SPAN:] - ring[:-_SPAN]) * weight).sum(axis=1) / np.maximum(total, 1e-6)
+    rise = np.where(total > 0.2 * _SIDES.sum(), rise / (_SPAN * STEP), -1.0)
+    rise -= 0.08 * float(centre @ centre) / OFFSET**2
+    at = int(np.argmax(rise))
+    return float(rise[at]), float(RADII[_NEAR][at + _SPAN // 2])
 
 
 def _level(ring: Array, free: Array, low: float, high: float) -> float | None:
@@ -155,12 +166,12 @@ def _level(ring: Array, free: Array, low: float, high: float) -> float | None:
     return float(np.median(chosen)) if len(chosen) > 20 else None
 
 
-def _around(values: Array, centre: Array) -> Array:
+def _around(values: Array, centre: Array, radii: slice = slice(None)) -> Array:
     """(radii, turns[, C]) values of a patch along circles about `centre` ((2,) radii of the eyeball)."""
     import cv2
 
-    x = (centre[0] + RADII[:, None] * np.cos(TURNS)) / HALF
-    y = (centre[1] + RADII[:, None] * np.sin(TURNS)) / HALF
+    x = (centre[0] + RADII[radii, None] * np.cos(TURNS)) / HALF
+    y = (centre[1] + RADII[radii, None] * np.sin(TURNS)) / HALF
     column, row = ((1 + x) * SIZE / 2 - 0.5).astype(np.float32), ((1 - y) * SIZE / 2 - 0.5).astype(np.float32)
     return cv2.remap(values, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
