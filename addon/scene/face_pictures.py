@@ -15,8 +15,12 @@ DATA, COLOUR = "Non-Color", "sRGB"
 
 
 def load_picture(path: Path, space: str) -> Any:
-    """The image of a file, the one that is loaded already where there is one; `space`: DATA or COLOUR."""
+    """The image of a file, the one that is loaded already where there is one; `space`: DATA or COLOUR. None
+    where Blender cannot read it.
+    """
     image: Any = bpy.data.images.load(str(path), check_existing=True)
+    if not image.size[0]:  # asking reads the file
+        return None
     if image.colorspace_settings.name != space:
         image.colorspace_settings.name = space
     stamp = str(path.stat().st_mtime_ns)

@@ -52,7 +52,7 @@ def _load(tree: Any, name: str, avatar: Avatar, role: str) -> None:
         node.image = None
         return
     node.image = load_picture(path.resolve(), DATA if role in ("normal", "coverage") else COLOUR)
-    if role == "scalp":
+    if role == "scalp" and node.image is not None:
         # The colour is wanted where alpha is low, too.
         node.image.alpha_mode = "CHANNEL_PACKED"
 

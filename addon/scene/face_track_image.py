@@ -34,6 +34,8 @@ def show_track(
     if node is None or rate <= 0.0:
         return False
     node.image = load_picture(path, COLOUR)
+    if node.image is None:
+        return False
     begins = performance.time - performance.time[0]
     keep_in_step(
         scene,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,28 @@ from scene_support import part
 HEAD = (0.02, -0.04, -0.6)
 
 
-def write_movie(path: Path, count: int = 12, rate: float = 25.0, size: tuple[int, int] = (64, 48)) -> Path:
-    """A movie without content, made by Blender, which needs nothing else."""
+def write_movie(
+    path: Path,
+    count: int = 12,
+    rate: float = 25.0,
+    size: tuple[int, int] = (64, 48),
+    levels: Sequence[int] = (),
+) -> Path:
+    """A movie without content, or of grey `levels` (0..255) picture by picture, made by Blender, which needs
+    nothing else.
+    """
     scene = bpy.data.scenes.new("Movie")
     try:
         part("addon.scene.timing").set_rate(scene, rate)
         scene.render.resolution_x, scene.render.resolution_y = size
         scene.render.resolution_percentage = 100
         scene.frame_start, scene.frame_end = 1, count
-        strip = scene.sequence_editor_create().strips.new_effect("Grey", "COLOR", 1, 1, **_span(count))
-        strip.color = (0.5, 0.4, 0.3)
+        scene.view_settings.view_transform = "Standard"
+        strips = scene.sequence_editor_create().strips
+        for n, level in enumerate(levels):
+            strips.new_effect("Grey", "COLOR", 1, 1 + n, **_span(1, n)).color = (level / 255.0,) * 3
+        if not levels:
+            strips.new_effect("Grey", "COLOR", 1, 1, **_span(count)).color = (0.5, 0.4, 0.3)
         part("addon.scene.bpy_compat").set_movie_format(scene.render.image_settings)
         scene.render.ffmpeg.format, scene.render.ffmpeg.codec = "MPEG4", "H264"
         scene.render.filepath = str(path)
@@ -33,10 +46,10 @@ def write_movie(path: Path, count: int = 12, rate: float = 25.0, size: tuple[int
     return path
 
 
-def _span(count: int) -> dict[str, int]:
+def _span(count: int, before: int = 0) -> dict[str, int]:
     """How new strips are told their length: another word since 5.0."""
     known = bpy.types.StripsTopLevel.bl_rna.functions["new_effect"].parameters
-    return {"length": count} if "length" in known else {"frame_end": 1 + count}
+    return {"length": count} if "length" in known else {"frame_end": 1 + before + count}
 
 
 def write_photo(path: Path, size: tuple[int, int]) -> Path:
