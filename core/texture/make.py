@@ -94,7 +94,10 @@ def _write_still(made: Textures, folder: Path, still: Still, atlas: HeadAtlas, h
     from .picture_file import write_picture
 
     made.figures |= {f"still_{key}": value for key, value in still.figures.items()}
-    relief = make_relief(still.albedo, still.coverage, atlas, head.model, head.rest.vertices)
+    footage_px = 1024 * still.figures["density"] if "density" in still.figures else None
+    relief = make_relief(
+        still.albedo, still.coverage, atlas, head.model, head.rest.vertices, footage_px=footage_px
+    )
     for role, picture in (("albedo", still.albedo), ("coverage", still.coverage), ("normal", relief)):
         write_picture(folder / f"{role}.png", picture)
         made.files[role] = f"{role}.png"

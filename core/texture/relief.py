@@ -34,6 +34,8 @@ _GAINS = (1.5, 1.6, 0.5)
 """Slope per contrast (of logarithms) in each band. The coarse one is half skin colour, half in the mesh."""
 _DARK, _BRIGHT = 0.15, 0.05
 """Contrasts below and above the surroundings that count most: beyond them it is less and less relief."""
+_TRUE = 1.8, 4.2
+"""px of the footage per wave from which a band begins to be, and is, more than noise and compression."""
 _ROUGH = 0.05, 0.12
 """Root mean square contrast around a texel at which it begins to be, and is, hair and no skin."""
 _NOTHING = 1e-3
@@ -43,18 +45,28 @@ _REGIONS = {EYES: 0.0, BROWS: 0.0, BODY: 0.7, LIPS: 0.8}
 """Shares of the relief that parts of the head get; others all."""
 
 
-def make_relief(albedo: Array, coverage: Array, atlas: HeadAtlas, model: HeadModel, vertices: Array) -> Array:
+def make_relief(
+    albedo: Array,
+    coverage: Array,
+    atlas: HeadAtlas,
+    model: HeadModel,
+    vertices: Array,
+    *,
+    footage_px: float | None = None,
+) -> Array:
     """(S, S, 3) uint8 normal map for the layout's UV (red along u, green along v, OpenGL's +Y).
 
     albedo: (S, S, 3) uint8 sRGB. coverage: (S, S) uint8, 255 where it was measured. vertices: (V, 3) metres,
-    the person at rest. Needs cv2. ModelError for a model without landmarks, which tell brows and eyes.
+    the person at rest. footage_px: how many px of the footage the square's side is made of, by which it is
+    known what detail is true; default: S. Needs cv2. ModelError for a model without landmarks, which tell
+    brows and eyes.
     """
     size = len(albedo)
     table = TexelTable.of(atlas, size)
     slopes = TangentFrames.of(atlas, vertices).slopes_at(table)
     light = np.log(to_linear(albedo) + np.float32(0.004))
     trust = _trust(light, coverage, table, triangle_regions(model, atlas))
-    height = _height(light @ _CHANNELS, trust, _texel_length(slopes, size))
+    height = _height(light @ _CHANNELS, trust, footage_px or size) * _texel_length(slopes, size)
     return normal_map(height, slopes)
 
 
@@ -74,8 +86,8 @@ def normal_map(height: Array, slopes: Array) -> Array:
     return np.floor(normal * 127.5 + 128).clip(0, 255).astype(np.uint8)
 
 
-def _height(light: Array, trust: Array, texel: Array) -> Array:
-    """(S, S) float32 metres: bands of the logarithm of light, each as high as its wavelength asks."""
+def _height(light: Array, trust: Array, footage_px: float) -> Array:
+    """(S, S) float32 texels: bands of the logarithm of light, each as high as its wavelength asks."""
     unit = len(light) / 2048
     steps = [_blurred(light, trust, sigma * unit) for sigma in _EDGES]
     bands = [fine - coarse for fine, coarse in pairwise(steps)]
@@ -84,8 +96,10 @@ def _height(light: Array, trust: Array, texel: Array) -> Array:
     height = np.zeros_like(light)
     for band, gain, (fine, coarse) in zip(bands, _GAINS, pairwise(_EDGES), strict=True):
         limit = np.where(band < 0, np.float32(_DARK), np.float32(_BRIGHT))
-        height += gain * np.sqrt(fine * coarse) * unit * band * np.exp(-0.5 * (band / limit) ** 2)
-    return height * texel * trust * calm
+        middle = float(np.sqrt(fine * coarse))
+        share = gain * float(_rise(np.array(2 * np.pi * middle * footage_px / 2048), *_TRUE))
+        height += share * middle * unit * band * np.exp(-0.5 * (band / limit) ** 2)
+    return height * trust * calm
 
 
 def _trust(light: Array, coverage: Array, table: TexelTable, region: Array) -> Array:

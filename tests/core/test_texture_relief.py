@@ -108,11 +108,12 @@ def waves(points: np.ndarray) -> np.ndarray:
     return total / 2
 
 
-def painted(model, head, amount: float, hue: tuple[float, float, float] = (1, 1, 1)) -> np.ndarray:
+def painted(model, head, amount: float, hue: tuple[float, float, float] = (1, 1, 1), **more) -> np.ndarray:
     """The relief of a skin that is darker by waves, in shares of each channel."""
     atlas, vertices, table, _, bumps = head
     albedo = to_srgb(SKIN_COLOUR * np.exp(amount * bumps[..., None] * np.array(hue, np.float32)))
-    return make_relief(albedo, np.where(table.inside, 255, 0).astype(np.uint8), atlas, model, vertices)
+    coverage = np.where(table.inside, 255, 0).astype(np.uint8)
+    return make_relief(albedo, coverage, atlas, model, vertices, **more)
 
 
 def test_dark_is_deep(model, head):
@@ -141,6 +142,10 @@ def test_brows_and_eyes_and_what_was_not_seen_stay_flat(model, head):
 
 def test_plain_skin_is_flat(model, head):
     assert np.all(painted(model, head, 0.0) == FLAT)
+
+
+def test_footage_of_a_small_face_gives_no_relief(model, head):
+    assert np.all(painted(model, head, 0.04, footage_px=100.0) == FLAT)
 
 
 def test_pigment_makes_less_relief_than_shade(model, head):
