@@ -16,6 +16,7 @@ from . import tone
 from .colour import to_srgb
 from .eye_chart import eye_picture
 from .fill import with_gutters
+from .folds import distrust_folds
 from .layers import FULL_AT, chosen_pictures, lay_out, texel_density
 from .lighting import Lighting
 from .mouth_charts import FLESH, mouth_picture
@@ -82,6 +83,7 @@ def make_still(
     lighting, gain = take_out_light(head, atlas, layers, len(main), photos)
     places = places_of(head.model, atlas)
     tones = judge(layers, places)
+    distrust_folds(head, atlas, layers, places.face)
     scale = tone.level_for(tones.skin, melanin)
     making = Making(atlas, layers, choice, places, tones, scale, work)
     root, seen = _assembled(making)
@@ -93,6 +95,7 @@ def make_still(
         coverage = cv2.resize(coverage, (size, size), interpolation=cv2.INTER_LINEAR)
     share = float(seen[TexelTable.of(atlas, work).chart == SKIN].mean())
     figures = {"frames": float(len(order)), "size": float(size), "detail": float(work), "seen": share}
+    figures["density"] = density
     return Still(albedo, coverage, lighting, gain / scale, tuple(order), figures, tones.skin**2 * scale)
 
 
