@@ -16,7 +16,6 @@ from . import tone
 from .colour import to_srgb
 from .eye_chart import eye_picture
 from .fill import with_gutters
-from .folds import distrust_folds
 from .layers import FULL_AT, chosen_pictures, lay_out, texel_density
 from .lighting import Lighting
 from .mouth_charts import FLESH, mouth_picture
@@ -83,7 +82,6 @@ def make_still(
     lighting, gain = take_out_light(head, atlas, layers, len(main), photos)
     places = places_of(head.model, atlas)
     tones = judge(layers, places)
-    distrust_folds(head, atlas, layers, places.face)
     scale = tone.level_for(tones.skin, melanin)
     making = Making(atlas, layers, choice, places, tones, scale, work)
     root, seen = _assembled(making)
