@@ -117,7 +117,7 @@ class PosedHead:
         columns = [i for i, name in enumerate(ARKIT_NAMES) if name in known]
         order = [known[ARKIT_NAMES[i]] for i in columns]
         shapes = self.model.expression.at(self.rows)[order].astype(np.float32)
-        return np.array(columns, int), np.ascontiguousarray(shapes).reshape(len(columns), -1)
+        return np.array(columns, int), np.ascontiguousarray(shapes).reshape(len(columns), 3 * len(self.rows))
 
     def _ridden(self, role: str) -> tuple[Array, Array, Array]:
         """Which of the rows turn with an eye, by what share (k, 1), and about where (3,), all float32."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from flame_like import flame_like
 from unproject_twin import OTHER, PLAIN, Seen, expected, painted, unprojected
 
 from core import rotation
@@ -234,6 +235,16 @@ def test_half_a_head_in_the_picture_has_half_its_weight(head, unprojector, cases
     found = unprojector.unproject(case.picture, camera, 0, case.vertices)
     share = (found.weight > 0).sum() / (case.found.weight > 0).sum()
     assert 0.4 < share < 0.6
+
+
+def test_a_head_without_eyes_teeth_and_expressions_is_unprojected(head):
+    model, _, _ = flame_like()
+    bare = model.rest(np.zeros(model.identity.count, np.float32))
+    own = PosedHead(model, bare, head.performance)
+    picture = np.full((SIDE, SIDE, 3), 200, np.uint8)
+    found = Unprojector(model, own.atlas, 128).unproject(picture, head.camera, 0, own.vertices(0))
+    seen = found.weight > 64
+    assert np.mean(seen) > 0.3 and np.all(found.rgb[seen] == 200)
 
 
 @pytest.mark.parametrize("size", [0, 100, -64])
