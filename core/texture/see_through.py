@@ -25,13 +25,20 @@ INNER = (EYE_LEFT, EYE_RIGHT, TEETH, MOUTH)
 """Charts behind lids and lips."""
 
 
+class _NoCovers:
+    """Lids and lips that hide nothing."""
+
+    def hide(self, seen: Array, places: Array, zoom: float) -> None:
+        """Leave what is seen as it is."""
+
+
 class SeeThrough(Unprojector):
     """An unprojector to which nothing hides the inner charts, and which knows no bad angle on them."""
 
     def __init__(self, model: HeadModel, atlas: HeadAtlas, size: int) -> None:
         """`size` as for `Unprojector`."""
         super().__init__(model, atlas, size)
-        self._covers = []
+        self._covers = _NoCovers()
         self._inner: Array | None = None
         self._atlas = atlas
 
@@ -42,9 +49,9 @@ class SeeThrough(Unprojector):
         free[inner] = np.where(within, np.uint8(255), np.uint8(0))
         return free
 
-    def _seen(self, facing: Array, free: Array, places: Array, zoom: float) -> Array:
+    def _seen(self, facing: Array, free: Array) -> Array:
         inner = self._inner_of(facing.shape[0])
-        return super()._seen(np.where(inner, np.float32(1.0), facing), free, places, zoom)
+        return super()._seen(np.where(inner, np.float32(1.0), facing), free)
 
     def _inner_of(self, side: int) -> Array:
         """(side, side) bool: the inner charts, and the texels between charts that are nearest to them."""
