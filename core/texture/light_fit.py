@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .colour import luminance
-from .lighting import CLIPPED, COUNT, Lighting, bounded, irradiance_basis, weighted_median
+from .lighting import CLIPPED, COUNT, Lighting, irradiance_basis, weighted_median
 
 Array = np.ndarray
 
@@ -107,7 +107,7 @@ def fit_lighting(
     parts = [_fit(logs[..., c], basis, texels, grey[0], np.full(COUNT - 1, TINGE)) for c in range(3)]
     coefficients = np.stack([np.concatenate([[1.0], part[0]]) for part in parts], axis=1)
     return _normalised(
-        coefficients, np.stack([part[1] for part in parts], axis=1), logs, basis, weights, plain
+        coefficients, np.stack([part[1] for part in parts], axis=1), logs, normals, weights, plain
     )
 
 
@@ -191,14 +191,14 @@ def _told_apart(slopes: Array, residual: Array, texels: _Texels) -> tuple[Array,
 
 
 def _normalised(
-    coefficients: Array, levels: Array, logs: Array, basis: Array, weights: Array, plain: Array
+    coefficients: Array, levels: Array, logs: Array, normals: Array, weights: Array, plain: Array
 ) -> TakeLighting:
     """Shade 1 on average over the skin, gains 1 in the median; the albedo takes what is left."""
     share = weights * plain
-    shade = bounded(basis @ coefficients)
+    shade = Lighting(coefficients).shade(normals)
     mean = np.exp((np.log(shade) * share[..., None]).sum(axis=(0, 1)) / share.sum())
-    coefficients = (coefficients / mean).astype(np.float32)
-    shade = np.log(bounded(basis @ coefficients))
+    lighting = Lighting((coefficients / mean).astype(np.float32))
+    shade = np.log(lighting.shade(normals))
     seen = share.sum(axis=1) > 0
     gains = levels - np.median(levels[seen], axis=0)
     gains[~seen] = 0.0
@@ -206,19 +206,13 @@ def _normalised(
     albedo = weighted_median(left, weights[..., None])
     spread = _spread(left - albedo if len(logs) > 1 else left - np.median(left, axis=1), share[..., None])
     albedo = np.where(weights.max(axis=0)[:, None] > 0, np.exp(albedo), 0.0)
-    return TakeLighting(
-        Lighting(coefficients), np.exp(gains).astype(np.float32), albedo.astype(np.float32), float(spread)
-    )
+    gains, albedo = np.exp(gains).astype(np.float32), albedo.astype(np.float32)
+    return TakeLighting(lighting, gains, albedo, float(spread))
 
 
 def _plain_albedo(colours: Array, weights: Array) -> Array:
     total = np.maximum(weights.sum(axis=0), 1e-9)[:, None]
     return ((colours * weights[..., None]).sum(axis=0) / total).astype(np.float32)
-
-
-def _mean(values: Array, weights: Array) -> Array:
-    """(M,) weighted mean over the frames."""
-    return (weights * values).sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-9)
 
 
 def _median(values: Array, weights: Array) -> float:

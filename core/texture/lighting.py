@@ -23,8 +23,11 @@ COUNT = 9
 LOWEST, HIGHEST = 0.25, 2.5
 """Shade stays between them: dividing by less would make noise of shadows, and half of all directions are
 never seen."""
-_KNEES = 0.5, 1.7
-"""Between them shade is as fitted; beyond, it bends towards the bounds."""
+BOUNCE, DOWN = 0.5, 0.5
+"""What faces down by more than the second (sine) is never darker than the first: under nose, lips and chin,
+light comes back from the skin and the clothes below."""
+_HIGH_KNEE = 1.7
+"""Between this and twice the lower bound shade is as fitted; beyond, it bends towards the bounds."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Lighting:
         """(..., 3) float32 linear light sent back by matte white that faces `normals` ((..., 3) unit, view
         frame), between LOWEST and HIGHEST.
         """
-        return bounded(irradiance_basis(normals) @ self.coefficients)
+        normals = np.asarray(normals, np.float32)
+        return bounded(irradiance_basis(normals) @ self.coefficients, lowest(normals)[..., None])
 
     def to_dict(self) -> dict[str, list[list[float]]]:
         """Plain values, for JSON."""
@@ -69,12 +73,18 @@ def irradiance_basis(normals: Array) -> Array:
     return basis
 
 
-def bounded(shade: Array) -> Array:
-    """Shade as it is between the knees, bent beyond so that it never leaves LOWEST..HIGHEST; smooth."""
-    low, high = _KNEES
-    over = (HIGHEST - high) * np.tanh(np.maximum(shade - high, 0) / (HIGHEST - high))
-    under = (low - LOWEST) * np.tanh(np.maximum(low - shade, 0) / (low - LOWEST))
-    return (np.clip(shade, low, high) + over - under).astype(np.float32)
+def lowest(normals: Array) -> Array:
+    """(...) float32 the darkest that unit normals (..., 3) can be."""
+    down = np.clip(-normals[..., 1] / np.float32(DOWN), 0, 1)
+    return LOWEST + np.float32(BOUNCE - LOWEST) * down * down * (3 - 2 * down)
+
+
+def bounded(shade: Array, low: Array | float = LOWEST) -> Array:
+    """Shade as it is between the knees, bent beyond so that it never leaves `low`..HIGHEST; smooth."""
+    knee, room = 2 * low, HIGHEST - _HIGH_KNEE
+    over = room * np.tanh(np.maximum(shade - _HIGH_KNEE, 0) / room)
+    under = low * np.tanh(np.maximum(knee - shade, 0) / low)
+    return (np.clip(shade, knee, _HIGH_KNEE) + over - under).astype(np.float32)
 
 
 def estimate_lighting(
