@@ -187,7 +187,7 @@ def test_an_untracked_movie_is_an_honest_avatar(tmp_path):
 
 def test_footage_becomes_a_person_with_a_performance_and_its_track(tmp_path):
     import_mediapipe()
-    avatar = make_avatar(SAMPLE, tmp_path / "Ada.avatar")
+    avatar = make_avatar(SAMPLE, tmp_path / "Ada.avatar", texture="off")
     recorded, tracked = (avatar.load_performance(name) for name in avatar.performances)
     assert tracked.camera is not None and tracked.head_translation is not None
     assert abs(tracked.frame_count - recorded.frame_count) <= 1
@@ -200,7 +200,7 @@ def test_footage_becomes_a_person_with_a_performance_and_its_track(tmp_path):
 def test_another_capture_replaces_the_head_and_keeps_what_was_tracked(tmp_path, take):
     import_mediapipe()
     out = tmp_path / "Ada.avatar"
-    tracked = make_avatar(SAMPLE, out).performances[-1]
+    tracked = make_avatar(SAMPLE, out, texture="off").performances[-1]
     again = make_avatar(take, out)
     assert again.track_path(tracked).is_file() and tracked in again.performances
     assert any("made of another capture" in warning for warning in again.warnings)
@@ -224,7 +224,7 @@ def test_a_movie_without_a_face_leaves_recorded_weights_alone(tmp_path, take, mo
 
     monkeypatch.setattr("core.track.track_capture", nobody)
     monkeypatch.setattr("core.footage.missing_libraries", list)
-    avatar = make_avatar(SAMPLE, tmp_path / "Ada.avatar")
+    avatar = make_avatar(SAMPLE, tmp_path / "Ada.avatar", texture="off")
     assert len(avatar.performances) == 1
     assert any("not fitted to the footage: No face" in warning for warning in avatar.warnings)
 
