@@ -16,8 +16,7 @@ import numpy as np
 
 from ..capture import Capture
 from ..errors import CaptureError
-from ..head.atlas import HeadAtlas
-from ..performance import Performance
+from ..head.atlas import SKIN, HeadAtlas
 from ..progress import Progress, silent
 from .footage import MOST, footage_pictures
 from .low_rank import LowRankCollector
@@ -27,6 +26,7 @@ from .posed import PosedHead
 from .predict import learn
 from .predicted import PredictedTexture
 from .steady import bridged, faded, mean, reach_of, steady_times, windowed
+from .texels import TexelTable
 from .track_frame import FrameMaker, Layer
 from .track_mask import TrackMask
 
@@ -41,7 +41,9 @@ LARGE = 400.0
 """Height in px from which a face deserves the larger one."""
 FACE = 0.2
 """Metres from chin to hairline, about."""
-LOW_RANK_SIZE = 512
+LOW_RANK_SIZES = 256, 512
+DETAILED = 220.0
+"""Height in px from which a face deserves the larger one."""
 FEWEST = 12
 """Pictures from which on something can be learnt."""
 
@@ -79,7 +81,7 @@ def make_face_track(
     performance = head.performance
     size = size or chosen_size(head)
     maker = FrameMaker(head, atlas, still, size)
-    work = _Work(maker, performance, capture, progress)
+    work = _Work(maker, head, atlas, capture, progress)
     with _one_thread_each():
         work.run(Path(path))
     spent, wall = time.process_time() - used, time.perf_counter() - began
@@ -87,7 +89,7 @@ def make_face_track(
     figures["cpu_ms"] = 1000.0 * spent / performance.frame_count
     predicted = work.predicted() if predict else None
     if predicted is not None:
-        figures["predicted_score"] = predicted.score
+        figures |= work.texture_figures(predicted)
     scalp = TrackMask.of(head.model, atlas, still.albedo.shape[0]).scalp(still.albedo)
     return FaceTrack(size, scalp, predicted, figures)
 
@@ -110,14 +112,14 @@ class _Work:
     """The way of the pictures: footage, atlas, still, movie; each stage in threads, in order."""
 
     def __init__(
-        self, maker: FrameMaker, performance: Performance, capture: Capture, progress: Progress
+        self, maker: FrameMaker, head: PosedHead, atlas: HeadAtlas, capture: Capture, progress: Progress
     ) -> None:
-        self._maker, self._performance = maker, performance
+        self._maker, self._head, self._performance = maker, head, head.performance
         self._capture, self._progress = capture, progress
-        self._seen = np.zeros(performance.frame_count, bool)
+        self._seen = np.zeros(head.count, bool)
         self._density: list[float] = []
-        self._small = min(maker.size, LOW_RANK_SIZE)
-        self._collector = LowRankCollector(self._worth(), performance.frame_count)
+        self._small = min(maker.size, LOW_RANK_SIZES[int(face_height(head) >= DETAILED)])
+        self._collector = LowRankCollector(self._worth(atlas), head.count, self._smaller(maker.albedo))
 
     def run(self, path: Path) -> None:
         """Write the movie."""
@@ -174,12 +176,14 @@ class _Work:
         layer, weight, colour = step
         return layer.sample, self._maker.laid_in(layer, weight, colour)
 
-    def _worth(self) -> Array:
-        """(s, s) bool: texels of the low-rank form that can move at all."""
-        import cv2
-
-        live = cv2.resize(self._maker.mask.live, (self._small, self._small), interpolation=cv2.INTER_LINEAR)
-        return live > 0.02
+    def _worth(self, atlas: HeadAtlas) -> Array:
+        """(s, s) bool: texels of the low-rank form that can move. Eyes, teeth and mouth stay as in the still:
+        what a picture shows in their place may be a lid or a lip, which is right in that picture's pose only.
+        """
+        size = self._small
+        return (TrackMask.of(self._head.model, atlas, size).live > 0.02) & (
+            TexelTable.of(atlas, size).chart == SKIN
+        )
 
     def _smaller(self, picture: Array) -> Array:
         import cv2
@@ -193,6 +197,16 @@ class _Work:
         if np.count_nonzero(self._seen) < FEWEST:
             return None
         return learn(self._collector.solve(), self._performance, self._seen)
+
+    def texture_figures(self, predicted: PredictedTexture) -> dict[str, float]:
+        """How small and how true the low-rank form is, and how much of it is predicted."""
+        texture = predicted.texture
+        raw = len(texture.coefficients) * texture.mean.nbytes
+        return {
+            "low_rank_times_smaller": raw / texture.nbytes,
+            "low_rank_db": self._collector.true_db(texture),
+            "predicted_score": predicted.score,
+        }
 
     def figures(self) -> dict[str, float]:
         """For the report."""

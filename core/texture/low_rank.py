@@ -93,8 +93,10 @@ class LowRankCollector:
     SAMPLES = 150_000_000
     """Bytes of the few texels of all pictures together, at most."""
 
-    def __init__(self, inside: Array, count: int) -> None:
-        """inside: (s, s) bool, the texels worth keeping; count: T."""
+    def __init__(self, inside: Array, count: int, ground: Array | None = None) -> None:
+        """inside: (s, s) bool, the texels worth keeping; count: T; ground: (s, s, 3) uint8, what the others
+        are to show, by default as in the first picture.
+        """
         self._inside = np.flatnonzero(inside).astype(np.int32)
         self._size = inside.shape[0]
         whole = min(count, self.BASIS_PICTURES)
@@ -104,7 +106,7 @@ class LowRankCollector:
         self._few = np.sort(shuffled)
         self._pictures = np.empty((len(self._whole), len(self._inside), 3), np.uint8)
         self._samples = np.empty((count, len(self._few), 3), np.uint8)
-        self._outside: Array | None = None
+        self._outside = None if ground is None else ground.copy()
 
     def add(self, number: int, picture: Array) -> None:
         """Picture `number` of the take, (s, s, 3) uint8."""
@@ -128,6 +130,18 @@ class LowRankCollector:
         picture.reshape(-1, 3)[self._inside] = np.rint(mean)
         coefficients = self._coefficients(basis, scale, mean, moving)
         return LowRank(picture, self._inside[moving], basis, scale, coefficients)
+
+    def true_db(self, texture: LowRank, most: int = 16) -> float:
+        """Peak signal to noise, dB, where it moves, of up to `most` pictures as `texture` shows them."""
+        if not len(texture.index):
+            return float("inf")
+        moving = np.searchsorted(self._inside, texture.index)
+        chosen = np.unique(np.linspace(0, len(self._whole) - 1, most).astype(int))
+        off = 0.0
+        for place in chosen:
+            shown = texture.picture(texture.coefficients[self._whole[place]]).reshape(-1, 3)[texture.index]
+            off += float(np.mean((shown.astype(np.float32) - self._pictures[place, moving]) ** 2))
+        return float(10.0 * np.log10(255.0**2 / max(off / len(chosen), 1e-6)))
 
     def _project(self, amounts: Array, mean: Array, moving: Array) -> Array:
         """(k, n, 3) float32: the components whose `amounts` (P, k) the whole pictures hold."""

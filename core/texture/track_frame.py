@@ -26,16 +26,18 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-COARSE, COARSER = 4, 8
-"""Factors and weights change as slowly as every fourth texel tells, colours of the border every eighth."""
-ENOUGH = 0.6
+COARSE = 4
+"""Weights change as slowly as every fourth texel tells."""
+SLOW = 128
+"""Side of the maps of light and of the border's colours: two or three millimetres of a face."""
+ENOUGH = 0.8
 """Weight of a texel from which on it is as in the footage: wrinkles at the side of the face are no less true
 for being seen at an angle."""
 REACH = 0.035
 """How far the border's colour reaches into the face, as a share of the atlas."""
 _FARTHEST = 0.4
 """Log of a difference at the border that is not taken off: hair, or something before the face."""
-_STRIP = 64
+_STRIP = 32
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,11 @@ class Layer:
     weight: Array
     """(S, S) uint8."""
     factors: Array
-    """(S / 4, S / 4, 3) float32, of the levels plus `TOE`."""
+    """(`SLOW`, `SLOW`, 3) float32, of the levels plus `TOE`."""
     coarse: Array
     """(S / 4, S / 4) uint8 weight, times where the track is live."""
     colour: Array
-    """(S / 8, S / 8, 3) float32: log of what the border's colour is to be multiplied by."""
+    """(`SLOW`, `SLOW`, 3) float32: log of what the border's colour is to be multiplied by."""
     density: float
     """px per texel."""
 
@@ -61,19 +63,19 @@ class FrameMaker:
     """Makes the pictures of one track. `layer` and `laid_in` may be called from several threads."""
 
     def __init__(self, head: PosedHead, atlas: HeadAtlas, still: Still, size: int) -> None:
-        """size: S, a multiple of 64."""
+        """size: S, a multiple of `SLOW`."""
         import cv2
 
         self.size = size
         self._head, self._still = head, still
-        self._unprojector = SeeThrough(head.model, atlas, size)
+        self.unprojector = SeeThrough(head.model, atlas, size)
         self.mask = TrackMask.of(head.model, atlas, size // COARSE)
-        self._shade = Shade(atlas, size // COARSE, head.rows, self.mask.live > 0)
+        slow = TrackMask.of(head.model, atlas, SLOW)
+        self._shade = Shade(atlas, SLOW, head.rows, slow.live > 0)
         self.albedo = cv2.resize(still.albedo, (size, size), interpolation=cv2.INTER_AREA)
         """(S, S, 3) uint8: the still at this size."""
         self._under = self.albedo.astype(np.float32) + TOE
-        side = size // COARSER
-        self._border = _Border(self._under, self.mask, side)
+        self._border = _Border(self._under, slow.rim)
         self._own = threading.local()
         head.normals(0)  # what is made once must not be made by two threads
 
@@ -84,7 +86,7 @@ class FrameMaker:
         head = self._own_head()
         vertices, normals = head.vertices(sample), head.normals(sample)[head.rows]
         row = head.camera.row(sample)
-        found = self._unprojector.unproject(picture, head.camera, row, vertices)
+        found = self.unprojector.unproject(picture, head.camera, row, vertices)
         lighting = self._still.lighting
         light = lighting[min(sample, len(lighting) - 1)]
         factors = self._shade.factors(normals, light, self._still.gain[sample])
@@ -103,14 +105,11 @@ class FrameMaker:
 
     def laid_in(self, layer: Layer, weight: Array, colour: Array) -> Array:
         """(S, S, 3) uint8: the still with the layer on it. weight: (S / 4, S / 4) float32 0..255, the layer's
-        coarse one made steady; colour: (S / 8, S / 8, 3) likewise.
+        coarse one made steady; colour: (`SLOW`, `SLOW`, 3) likewise.
         """
-        import cv2
-
         kept = np.where(self.mask.quick, 1.0, weight / np.maximum(layer.coarse, 1))
         share = (kept * self.mask.live).astype(np.float32)
-        factors = cv2.resize(np.exp(colour), share.shape, interpolation=cv2.INTER_LINEAR)
-        factors *= layer.factors
+        factors = layer.factors * np.exp(colour)
         seen = (share > 0) & (layer.coarse > 0)
         picture = self.albedo.copy()
         for top in range(0, self.size, _STRIP):
@@ -128,7 +127,7 @@ class FrameMaker:
 
         top, left, right = place
         part = (slice(top, top + _STRIP), slice(left, right))
-        factors, share = (enlarged(values, *place) for values in maps)
+        factors, share = (enlarged(values, self.size, *place) for values in maps)
         share *= layer.weight[part]
         share *= np.float32(1 / 255)
         rgb = layer.rgb[part].astype(np.float32)
@@ -139,44 +138,45 @@ class FrameMaker:
         cv2.add(rgb, self.albedo[part], dst=picture[part], dtype=cv2.CV_8U)
 
 
-def enlarged(coarse: Array, top: int, left: int, right: int) -> Array:
-    """Rows `top` to `top` + 64, columns `left` to `right` (all multiples of 4), of a coarse map
-    (S / 4, S / 4[, C]) float32 at full size, as if all of it were enlarged.
+def enlarged(coarse: Array, size: int, top: int, left: int, right: int) -> Array:
+    """A strip of a coarse map (h, h[, C]) float32 at the full `size`, as if all of it were enlarged: rows
+    from `top`, a multiple of the strip, columns `left` to `right`.
     """
     import cv2
 
-    high, low = top // COARSE, (top + _STRIP) // COARSE
-    first, last = left // COARSE, right // COARSE
-    height, width = coarse.shape[:2]
-    around = (int(high > 0), int(low < height), int(first > 0), int(last < width))
+    side = len(coarse)
+    step = size // side
+    high, low = top // step, -(-(top + _STRIP) // step)
+    first, last = left // step, -(-right // step)
+    around = (int(high > 0), int(low < side), int(first > 0), int(last < side))
     part = coarse[high - around[0] : low + around[1], first - around[2] : last + around[3]]
-    size = (COARSE * part.shape[1], COARSE * part.shape[0])
-    full = cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_LINEAR)
-    y, x = COARSE * around[0], COARSE * around[2]
+    wanted = (step * part.shape[1], step * part.shape[0])
+    full = cv2.resize(np.ascontiguousarray(part), wanted, interpolation=cv2.INTER_LINEAR)
+    y, x = top - step * (high - around[0]), left - step * (first - around[2])
     return np.ascontiguousarray(full[y : y + _STRIP, x : x + right - left])
 
 
 class _Border:
     """Where pictures end in the still, and by how much their colours differ there."""
 
-    def __init__(self, under: Array, mask: TrackMask, side: int) -> None:
+    def __init__(self, under: Array, rim: Array) -> None:
+        """under: (S, S, 3) float32, the still's levels plus `TOE`; rim: (`SLOW`, `SLOW`) float32."""
         import cv2
 
-        self._side = side
-        self._log = np.log(cv2.resize(under, (side, side), interpolation=cv2.INTER_AREA))
-        self._rim = cv2.resize(mask.rim, (side, side), interpolation=cv2.INTER_AREA)
-        self._sigma = REACH * side
+        self._log = np.log(cv2.resize(under, (SLOW, SLOW), interpolation=cv2.INTER_AREA))
+        self._rim = rim
 
     def colour(self, rgb: Array, coarse: Array, factors: Array) -> Array:
-        """(side, side, 3) float32: log of the still over the picture near the border, 0 far from it."""
+        """(`SLOW`, `SLOW`, 3) float32: log of the still over the picture near the border, 0 far from it."""
         import cv2
 
-        size = (self._side, self._side)
+        size = (SLOW, SLOW)
         small = cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR).astype(np.float32) + TOE
-        small *= cv2.resize(factors, size, interpolation=cv2.INTER_LINEAR)
+        small *= factors
         weight = cv2.resize(coarse, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
         band = weight * np.maximum(10 - 25 * weight, 0) * self._rim
         off = self._log - np.log(np.maximum(small, 1.0))
         band = band * np.maximum(1.0 - (np.abs(off).max(axis=-1) / _FARTHEST) ** 2, 0.0) ** 2
-        spread = cv2.GaussianBlur(np.dstack([off * band[..., None], band]), (0, 0), self._sigma)
+        both = np.dstack([off * band[..., None], band])
+        spread = cv2.GaussianBlur(both, (0, 0), REACH * SLOW, borderType=cv2.BORDER_CONSTANT)
         return spread[..., :3] / (spread[..., 3:] + np.float32(0.15))

@@ -33,7 +33,7 @@ from core.texture.posed import PosedHead  # noqa: E402
 from core.texture.rerender import Rerenderer  # noqa: E402
 from core.texture.steady import bridged, faded, reach_of, steady_times, windowed  # noqa: E402
 from core.texture.texels import TexelTable  # noqa: E402
-from core.texture.track_frame import COARSE, enlarged  # noqa: E402
+from core.texture.track_frame import enlarged  # noqa: E402
 from core.texture.track_mask import TrackMask  # noqa: E402
 from core.texture.unproject import Unprojector  # noqa: E402
 
@@ -259,12 +259,12 @@ def test_light_is_taken_off_as_in_linear_light() -> None:
 
 
 def test_a_strip_is_enlarged_as_the_whole() -> None:
-    coarse = np.random.default_rng(0).random((32, 32, 4)).astype(np.float32)
-    whole = cv2.resize(coarse, (128, 128), interpolation=cv2.INTER_LINEAR)
-    for top, left, right in ((0, 0, 128), (64, 4, 124), (64, 40, 44), (0, 120, 128)):
-        part = enlarged(coarse, top, left, right)
-        assert np.allclose(part, whole[top : top + 64, left:right], atol=1e-6)
-    assert COARSE == 4
+    for side in (16, 32, 64):
+        coarse = np.random.default_rng(0).random((side, side, 3)).astype(np.float32)
+        whole = cv2.resize(coarse, (128, 128), interpolation=cv2.INTER_LINEAR)
+        for top, left, right in ((0, 0, 128), (64, 4, 124), (96, 40, 44), (32, 120, 128)):
+            part = enlarged(coarse, 128, top, left, right)
+            assert np.allclose(part, whole[top : top + len(part), left:right], atol=1e-6)
 
 
 def test_windows_hold_their_neighbours() -> None:
