@@ -23,9 +23,9 @@ COUNT = 9
 LOWEST, HIGHEST = 0.25, 2.5
 """Shade stays between them: dividing by less would make noise of shadows, and half of all directions are
 never seen."""
-BOUNCE, DOWN = 0.5, 0.5
-"""What faces down by more than the second (sine) is never darker than the first: under nose, lips and chin,
-light comes back from the skin and the clothes below."""
+BOUNCE, DOWN = 0.5, (0.3, 0.75)
+"""What faces down by more than the last (sine) is never darker than the first: under nose, lips and chin,
+light comes back from the skin and the clothes below. Cheeks face down less."""
 _HIGH_KNEE = 1.7
 """Between this and twice the lower bound shade is as fitted; beyond, it bends towards the bounds."""
 
@@ -75,7 +75,8 @@ def irradiance_basis(normals: Array) -> Array:
 
 def lowest(normals: Array) -> Array:
     """(...) float32 the darkest that unit normals (..., 3) can be."""
-    down = np.clip(-normals[..., 1] / np.float32(DOWN), 0, 1)
+    start, end = DOWN
+    down = np.clip((-normals[..., 1] - np.float32(start)) / np.float32(end - start), 0, 1)
     return LOWEST + np.float32(BOUNCE - LOWEST) * down * down * (3 - 2 * down)
 
 

@@ -172,7 +172,7 @@ def test_what_faces_down_gets_light_from_below():
     dark = np.zeros((COUNT, 3), np.float32)
     dark[0], dark[1] = 1.0, 0.9
     shade = Lighting(dark).shade(sphere())
-    down = sphere()[:, 1] < -DOWN
+    down = sphere()[:, 1] < -DOWN[1]
     assert shade[down].min() >= BOUNCE > LOWEST
     aside = np.zeros((COUNT, 3), np.float32)
     aside[0], aside[3] = 1.0, 0.9
