@@ -40,10 +40,13 @@ class Bands:
         self._sums = [np.zeros((*size, 3), np.float32) for size in sizes]
         self._weights = [np.zeros(size, np.float32) for size in sizes]
 
-    def add(self, picture: Array, seen: Array, sharp: Array, smooth: Array) -> None:
-        """Add one picture ((H, W, 3) float32).
+    def add(
+        self, picture: Array, seen: Array, sharp: Array, smooth: Array, corner: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Add one picture ((h, w, 3) float32), whole or a part whose upper left lies at `corner` (row,
+        column); all of these are multiples of 2 ** levels.
 
-        seen: (H, W) float32 0..1, how surely it shows the place. sharp, smooth: (H, W) float32, its share in
+        seen: (h, w) float32 0..1, how surely it shows the place. sharp, smooth: (h, w) float32, its share in
         the finest band and in the coarsest; 0 where it is not seen.
         """
         colour, mask = picture * seen[..., None], seen
@@ -52,15 +55,17 @@ class Bands:
             base = next_colour / np.maximum(next_mask, _LEAST)[..., None]
             detail = colour / np.maximum(mask, _LEAST)[..., None] - up(base)
             share = level / self.levels
-            self._put(level, detail, (1 - share) * sharp + share * smooth, mask)
+            self._put(level, corner, detail, (1 - share) * sharp + share * smooth, mask)
             colour, mask = next_colour, next_mask
             sharp, smooth = down(sharp), down(smooth)
-        self._put(self.levels, colour / np.maximum(mask, _LEAST)[..., None], smooth, mask)
+        self._put(self.levels, corner, colour / np.maximum(mask, _LEAST)[..., None], smooth, mask)
 
-    def _put(self, level: int, band: Array, share: Array, mask: Array) -> None:
+    def _put(self, level: int, corner: tuple[int, int], band: Array, share: Array, mask: Array) -> None:
         share = share * (mask > _LEAST)
-        self._sums[level] += band * share[..., None]
-        self._weights[level] += share
+        top, left = (place >> level for place in corner)
+        part = slice(top, top + band.shape[0]), slice(left, left + band.shape[1])
+        self._sums[level][part] += band * share[..., None]
+        self._weights[level][part] += share
 
     def result(self) -> Array:
         """(H, W, 3) float32, complete: where nothing was seen it continues smoothly what is around."""

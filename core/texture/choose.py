@@ -17,7 +17,7 @@ from .posed import PosedHead
 
 Array = np.ndarray
 
-MAIN = 10
+MAIN = 8
 """Frames of a movie that skin is taken from."""
 MOST_PHOTOS = 16
 SHORT_LIST = 2

@@ -22,8 +22,8 @@ Array = np.ndarray
 
 COARSE = 256
 """Side of the small atlas in which light and trust are computed."""
-FULL_AT = 1.15
-"""px per texel of 1024 from which a still is worked out at 2048: below, it would hold nothing more."""
+DENSEST = 0.8
+"""px per texel up to which an atlas holds all that is in a picture."""
 _ROOT = np.sqrt(to_linear(np.arange(256, dtype=np.uint8))).astype(np.float32)
 
 
@@ -154,13 +154,36 @@ def mean_of(layers: Sequence[Layer], box: tuple[slice, slice], erode: int = 0) -
     total = np.zeros((box[0].stop - box[0].start, box[1].stop - box[1].start), np.float32)
     sums = np.zeros((*total.shape, 3), np.float32)
     for layer in layers:
-        if not layer.weight[box].any():
+        part = shown(layer.weight[box])
+        if part is None:
             continue
-        weight = layer.worth(box)
+        own = within(box, part)
+        weight = layer.worth(own)
         if erode:
             weight = cv2.erode(weight, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * erode + 1,) * 2))
             weight = cv2.GaussianBlur(weight, (0, 0), erode / 2) * (weight > 0)
         weight = weight**2
-        sums += layer.root(box) * weight[..., None]
-        total += weight
+        sums[part] += layer.root(own) * weight[..., None]
+        total[part] += weight
     return sums / np.maximum(total, 1e-4)[..., None], np.minimum(total * 4, 1.0)
+
+
+def shown(weight: Array, margin: int = 0, step: int = 1) -> tuple[slice, slice] | None:
+    """The rows and columns where a weight (h, w) is not 0, with a margin, at multiples of `step`."""
+    found = []
+    for axis in (1, 0):
+        places = np.flatnonzero(weight.any(axis=axis))
+        if not len(places):
+            return None
+        low = max(int(places[0]) - margin, 0) // step * step
+        high = -(-(int(places[-1]) + 1 + margin) // step) * step
+        found.append(slice(low, min(high, weight.shape[1 - axis])))
+    return found[0], found[1]
+
+
+def within(box: tuple[slice, slice], part: tuple[slice, slice]) -> tuple[slice, slice]:
+    """A part of a box, counted as the box is."""
+    rows, columns = (
+        slice(whole.start + own.start, whole.start + own.stop) for whole, own in zip(box, part, strict=True)
+    )
+    return rows, columns

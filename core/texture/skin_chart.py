@@ -13,7 +13,7 @@ from ..head.atlas import SKIN, HeadAtlas
 from . import tone
 from .blend import Bands, shares
 from .choose import Choice
-from .layers import COARSE, Layer, enlarged
+from .layers import COARSE, Layer, enlarged, shown, within
 from .texels import TexelTable
 from .trust import Places, Tones
 
@@ -87,11 +87,17 @@ def _blended(making: Making) -> tuple[Array, Array]:
     box, size = making.box, making.size
     chart = TexelTable.of(making.atlas, size).chart[box] == SKIN
     blend, best = Bands(chart.shape, making.levels), np.zeros(chart.shape, np.float32)
+    step = 2**making.levels
     for layer, fine, coarse in zip(making.layers, *_worths(making), strict=True):
-        worth = layer.worth(box) * chart
+        part = shown(layer.weight[box], 2 * step, step)
+        if part is None:
+            continue
+        own = within(box, part)
+        worth = layer.worth(own) * chart[part]
         mask = np.minimum(worth * 5, 1)
-        blend.add(layer.root(box), mask, enlarged(fine, size, box) * mask, enlarged(coarse, size, box) * mask)
-        np.maximum(best, worth, out=best)
+        sharp, smooth = (enlarged(share, size, own) * mask for share in (fine, coarse))
+        blend.add(layer.root(own), mask, sharp, smooth, (part[0].start, part[1].start))
+        np.maximum(best[part], worth, out=best[part])
     return blend.result(), best
 
 

@@ -16,7 +16,7 @@ from . import tone
 from .colour import to_srgb
 from .eye_chart import eye_picture
 from .fill import with_gutters
-from .layers import FULL_AT, chosen_pictures, lay_out, texel_density
+from .layers import DENSEST, chosen_pictures, lay_out, texel_density
 from .lighting import Lighting
 from .mouth_charts import FLESH, mouth_picture
 from .mouth_charts import TEETH as WHITE_TEETH
@@ -63,7 +63,7 @@ def make_still(
 ) -> Still:
     """The still of a person from the footage that the head's performance was solved in.
 
-    size: side in px, a power of 2 from 256 on; 0 is `SIZE`. melanin: 0..1 as measured, which fixes the
+    size: side in px, from 256 on; 0 is `SIZE`. melanin: 0..1 as measured, which fixes the
     level. Needs av, cv2 and scipy. CaptureError where none of the footage can be read.
     """
     size = size or SIZE
@@ -75,7 +75,7 @@ def make_still(
             f"No picture of {capture.name} shows the face of the performance.", "Track the footage again."
         )
     density = texel_density(head, atlas, main[0], pictures[main[0]], 1024)
-    work = size if density > FULL_AT else min(size, 1024)
+    work = working_size(density, size)
     order = [*main, *(i for i in choice.all if i in pictures and i not in main)]
     unprojector = Unprojector(head.model, atlas, work)
     layers = lay_out(head, unprojector, pictures, order, subrange(progress, 0.3, 0.7))
@@ -95,6 +95,16 @@ def make_still(
     figures = {"frames": float(len(order)), "size": float(size), "detail": float(work), "seen": share}
     figures["density"] = density
     return Still(albedo, coverage, lighting, gain / scale, tuple(order), figures, tones.skin**2 * scale)
+
+
+def working_size(density: float, size: int) -> int:
+    """Side of the atlas in which frames are blended: the smallest power of 2 that holds all that footage of
+    `density` px per texel of 1024 shows, but no more than is asked for.
+    """
+    work = 512
+    while work < SIZE and density * 1024 / work > DENSEST:
+        work *= 2
+    return min(work, 2 ** int(np.ceil(np.log2(size))))
 
 
 def _assembled(making: Making) -> tuple[Array, Array]:

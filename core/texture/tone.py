@@ -15,6 +15,11 @@ Array = np.ndarray
 REACH, NEAR = 0.16, 0.02
 """How far what is seen tints what is not, and how far it goes on: shares of the atlas."""
 
+BROAD = 64
+"""Side of an atlas that shows broad shades only."""
+GLOSS, DULLED = 0.17, 0.6
+"""How much brighter (natural logarithm of the root) than usual skin is before it counts as gloss, and how far
+that is taken back."""
 GRAIN = 0.35
 """Share of the grain of seen skin that invented skin gets, whose texels are larger and stretched."""
 CAST = 0.5
@@ -47,14 +52,17 @@ def prior(scalp: Array, chart: Array, skin: Array, hair: Array) -> Array:
 def evened(root: Array, towards: Array, amount: Array, alike: Array) -> Array:
     """The picture ((H, W, 3), all columns of the atlas) with its broad shades brought `amount` ((H, W) 0..1)
     of the way to those of `towards` ((H, W, 3)), for shadows of jaw and hair are no colour of the skin; and
-    `alike` ((H, W) 0..1) of the way to what the other side has, for no face is darker on one.
+    `alike` ((H, W) 0..1) of the way to what the other side has, for no face is darker on one. There broad
+    gloss is dulled too.
     """
-    size = (max(root.shape[1] // 16, 1), max(root.shape[0] // 16, 1))
+    size = (BROAD, max(round(BROAD * root.shape[0] / root.shape[1]), 1))
     broad, wanted = (cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in (root, towards))
     broad = cv2.GaussianBlur(broad, (0, 0), 2.0)
     share, other = (cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in (amount, alike))
     broad = np.log(np.maximum(broad, 0.02))
     change = np.clip(np.log(wanted) - broad, -0.7, 0.7) * share[..., None]
+    excess = np.log(np.maximum(np.exp(broad + change) @ LUMINANCE, 0.02) / (wanted @ LUMINANCE)) - GLOSS
+    change -= DULLED * (np.maximum(excess, 0) * other)[..., None]
     broad = broad + change
     apart = (mirrored(broad) - broad) / 2
     trust = np.minimum(other, mirrored(other)) * np.clip(2 - np.abs(apart).max(axis=2) / MOST_APART, 0, 1)

@@ -48,6 +48,8 @@ class Places:
     """Where hair may be seen: the scalp and the forehead under it."""
     neck: Array
     """Below the jaw: shaded by it, and dressed at its lower end."""
+    collar: Array
+    """Where most people's clothes begin."""
     plain: Array
     """Bare skin of the face."""
     even: Array
@@ -74,10 +76,11 @@ def places_of(model: HeadModel, atlas: HeadAtlas, size: int = COARSE) -> Places:
     jaw = ((load_embedding(model).points(rest.vertices)[CHIN] - eyes.mean(axis=0)) / unit)[1]
     soft = np.clip(2 * cv2.GaussianBlur(face.astype(np.float32), (0, 0), size / 170) - 1, 0, 1) * chart
     neck = np.clip((jaw + 0.3 - local[..., 1]) / 0.3, 0, 1) * (1 - soft) * chart
+    collar = np.clip((jaw - 0.55 - local[..., 1]) / 0.4, 0, 1) * neck
     plain = table.sample(skin_regions(model).plain[:, None])[..., 0] * chart
     even = cv2.GaussianBlur(np.maximum(soft, neck), (0, 0), size / 170) * (1 - scalp) * chart
     back = np.clip((-1.9 - local[..., 2]) / 0.4, 0, 1) * chart
-    parts = (chart, soft, scalp, fringe, neck, plain, even, back)
+    parts = (chart, soft, scalp, fringe, neck, collar, plain, even, back)
     return Places(*(part.astype(np.float32) for part in parts))
 
 
@@ -119,7 +122,7 @@ def _bare_neck(middle: Array, weight: Array, skin: Array, places: Places) -> Arr
     like = cv2.GaussianBlur(like.astype(np.float32), (0, 0), 1.5)
     like = np.minimum.accumulate(like, axis=0)
     like = np.clip(2.5 * cv2.erode(like, np.ones((7, 7), np.uint8)) - 0.75, 0, 1)
-    return 1 - places.neck * (1 - cv2.GaussianBlur(like, (0, 0), 1.5))
+    return 1 - places.neck * (1 - cv2.GaussianBlur(like, (0, 0), 1.5) * (1 - places.collar))
 
 
 def masked_median(values: Array, weights: Array) -> Array:
