@@ -2,8 +2,8 @@
 """From a picture of a head to its texture: what each texel of the atlas shows in it, and how well it is seen.
 
 Where a texel lies in the picture is computed for every second texel by one sparse product and is linear
-between; how well it is seen changes slowly and is computed for every fourth. Lids over eyes and lips over
-teeth are matters of a texel and have depth pictures of their own.
+between; how it faces the camera, for every fourth; whether the head hides it, on a grid as coarse as fits are
+exact. Lids over eyes and lips over teeth are matters of a texel and have depth pictures of their own.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ _LOWEST, _LEVELS = -0.5, 170.0
 """Cosines are kept as bytes: the lowest, and how many steps to one."""
 _WELL = 0.4
 """The cosine from which a texel counts when the size of texels is judged."""
-_SLOW, _SPARSE = 4, 4
-"""Texels from one point to the next of the grid on which it is computed how well texels are seen; and points
-from one to the next of those by which the size of texels is judged.
-"""
+_COARSE = 128
+"""Side of the grid on which it is computed what the head hides: some 3 mm of a face from point to point."""
+_FAINT = 5
+"""Weights up to this are none: texels that nobody would miss."""
 _STEP = 64
 """Sizes are multiples of it."""
 
@@ -74,12 +74,13 @@ class Unprojector:
         self.rows = np.unique(atlas.triangles)
         self._surface = SurfaceNormals.of(local_polygons(model, atlas, self.rows), len(self.rows))
         self._map = self._grid_points(atlas, size // 2)
-        self._slow = self._grid_points(atlas, size // _SLOW)
+        self._turned = self._grid_points(atlas, size // 4)
+        self._coarse = self._grid_points(atlas, min(size // 4, _COARSE))
         self._inside = np.where(self.table.inside, np.uint8(255), np.uint8(0))
         rest = model.rest(model.identity_coefficients()).vertices[self.rows]
         triangles = np.searchsorted(self.rows, atlas.triangles)
         self._head = Occluder.of(triangles, rest, SPACING)
-        self._excused = _excused(atlas, size // _SLOW)
+        self._excused = _excused(atlas, min(size // 4, _COARSE))
         self._covers = Covers(atlas, size // 2, triangles, rest)
 
     def unproject(self, picture: Array, camera: Camera, row: int, vertices: Array) -> Unprojected:
@@ -91,11 +92,11 @@ class Unprojector:
         points = np.asarray(vertices, np.float32)[self.rows]
         scale = picture.shape[1] / float(camera.size[row, 0])
         places, zoom = _projected(points, camera, row, scale)
-        side = self.size // _SLOW
-        slow = (self._slow @ np.column_stack([places, self._facing(points)])).reshape(side, side, 4)
-        free = self._free(slow, places, zoom, picture.shape)
-        density = _density(slow, free)
-        half = self._seen(slow[..., 3], free)
+        facing = self._facing(points)
+        coarse = self._coarse @ np.column_stack([places, facing])
+        free = self._free(coarse, places, zoom, picture.shape)
+        density = _density(coarse, free, self.size)
+        half = self._seen(self._turned @ facing, free)
         self._covers.hide(half, places, zoom)
         rgb = looked_up(picture, self._map, places, half, density)
         full = cv2.resize(half, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
@@ -118,14 +119,13 @@ class Unprojector:
         across = np.einsum("nk,nk->n", self._surface.unit(points), points)
         return -across / np.sqrt(np.einsum("nk,nk->n", points, points))
 
-    def _free(self, slow: Array, places: Array, zoom: float, shape: tuple[int, ...]) -> Array:
-        """(S / 4, S / 4) uint8: how free the view of each texel of the slow grid is; 255 where they face
-        away for good.
+    def _free(self, coarse: Array, places: Array, zoom: float, shape: tuple[int, ...]) -> Array:
+        """(c, c) uint8: how free the view of each texel of the coarse grid ((c * c, 4) px, depth, facing) is;
+        255 where they face away for good.
         """
-        side = len(slow)
-        flat = slow.reshape(-1, 4)
-        front = np.flatnonzero(flat[:, 3] > AWAY)
-        own = flat.take(front, axis=0)
+        side = round(len(coarse) ** 0.5)
+        front = np.flatnonzero(coarse[:, 3] > AWAY)
+        own = coarse.take(front, axis=0)
         own[:, 2] -= self._excused.take(front)
         value = _within(own, shape)
         grid = self._head.grid(places, zoom)
@@ -136,15 +136,16 @@ class Unprojector:
         return _shrunk(free.reshape(side, side))
 
     def _seen(self, facing: Array, free: Array) -> Array:
-        """(S / 2, S / 2) uint8: how well texels are seen; `facing` ((S / 4, S / 4)) is taken up to this size
+        """(S / 2, S / 2) uint8: how well texels are seen; `facing` ((S * S / 16,)) is taken up to this size
         before it is judged, so that weights end where lids and lips fold inwards.
         """
         import cv2
 
-        half = (self.size // 2, self.size // 2)
-        levels = np.clip(facing * _LEVELS + _LEVELS * -_LOWEST, 0, 255).astype(np.uint8)
+        half, side = (self.size // 2, self.size // 2), self.size // 4
+        levels = np.clip(facing * _LEVELS + _LEVELS * -_LOWEST, 0, 255).astype(np.uint8).reshape(side, side)
         seen = cv2.LUT(cv2.resize(levels, half, interpolation=cv2.INTER_LINEAR), _facing_table())
-        return cv2.multiply(seen, cv2.resize(free, half, interpolation=cv2.INTER_LINEAR), scale=1 / 255)
+        seen = cv2.multiply(seen, cv2.resize(free, half, interpolation=cv2.INTER_LINEAR), scale=1 / 255)
+        return cv2.threshold(seen, _FAINT, 0, cv2.THRESH_TOZERO)[1]
 
 
 def _projected(points: Array, camera: Camera, row: int, scale: float) -> tuple[Array, float]:
@@ -189,12 +190,14 @@ def _unhidden(own: Array, grid: Grid) -> Array:
 
 
 def _shrunk(free: Array) -> Array:
-    """(h, w) uint8, softly less beside a 0: nothing hidden may be seen between two points of the grid."""
+    """(h, w) uint8, nothing beside a 0 and softly more from there on: nothing hidden may be seen between two
+    points of the grid.
+    """
     import cv2
 
     _, clear = cv2.threshold(free, 0, 255, cv2.THRESH_BINARY)
-    clear = cv2.blur(cv2.erode(clear, np.ones((5, 5), np.uint8)), (3, 3))
-    return cv2.min(free, clear)
+    soft = cv2.blur(cv2.erode(clear, np.ones((3, 3), np.uint8)), (3, 3))
+    return cv2.min(free, cv2.subtract(soft, 255 - soft))
 
 
 def _excused(atlas: HeadAtlas, size: int) -> Array:
@@ -207,11 +210,10 @@ def _excused(atlas: HeadAtlas, size: int) -> Array:
     return found
 
 
-def _density(slow: Array, free: Array) -> float:
-    """Median px per texel of what faces the camera, by the areas between points of the slow grid."""
-    some, step = slow[::_SPARSE, ::_SPARSE, :2], _SLOW * _SPARSE
-    right, down = some[:-1, 1:] - some[:-1, :-1], some[1:, :-1] - some[:-1, :-1]
+def _density(coarse: Array, free: Array, size: int) -> float:
+    """Median px per texel of what faces the camera, by the areas between every second point of the grid."""
+    some = coarse.reshape(*free.shape, 4)[::2, ::2]
+    right, down = some[:-1, 1:, :2] - some[:-1, :-1, :2], some[1:, :-1, :2] - some[:-1, :-1, :2]
     area = np.abs(right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0])
-    well = (free[::_SPARSE, ::_SPARSE] > 127) & (slow[::_SPARSE, ::_SPARSE, 3] > _WELL)
-    area = area[well[:-1, :-1]]
-    return float(np.sqrt(np.median(area))) / step if len(area) else 0.0
+    area = area[((free[::2, ::2] > 127) & (some[..., 3] > _WELL))[:-1, :-1]]
+    return float(np.sqrt(np.median(area))) * len(free) / (2 * size) if len(area) else 0.0
