@@ -48,8 +48,19 @@ def eye_picture(
     dark = (root @ LUMINANCE < 0.75 * float(white @ LUMINANCE)) & (away > 1.1 * IRIS_SHARE)
     dark = cv2.dilate(dark.astype(np.float32), np.ones((3, 3), np.uint8))
     known = seen * (1 - cv2.GaussianBlur(dark, (0, 0), size / 80)) * _ramp(away, 1.7 * IRIS_SHARE, IRIS_SHARE)
+    known *= 1 - (1 - iris_trust(root, known, away)) * _ramp(away, 1.1 * IRIS_SHARE, 0.95 * IRIS_SHARE)
     whole = completed_eye(root, known, away, white)
     return whole / np.sqrt(scale), known
+
+
+def iris_trust(root: Array, known: Array, away: Array) -> float:
+    """0..1: whether what shows where the iris should be is an iris: through a narrow slit it is lids."""
+    weight = known * (away < 0.9 * IRIS_SHARE)
+    share = float(weight.sum()) / max(float(np.count_nonzero(away < 0.9 * IRIS_SHARE)), 1.0)
+    if share <= 0:
+        return 0.0
+    red, green, _ = (weight[..., None] * root**2).sum(axis=(0, 1)) / weight.sum()
+    return float(np.clip((2.8 - red / max(float(green), 1e-6)) / 0.7, 0, 1) * np.clip(share / 0.2, 0, 1))
 
 
 def glints(root: Array, seen: Array, away: Array) -> Array:

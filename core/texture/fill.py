@@ -104,6 +104,16 @@ def _strength(level: int) -> float:
     return grain_of(_noise((side, side), level, 1), np.ones((side, side), bool), level + 1)[level]
 
 
+def grained(albedo: Array, amount: Array, strength: float, tile: int = 512) -> Array:
+    """The picture ((S, S, 3) uint8) with fine grain of a relative `strength` where `amount` ((S, S) float32
+    0..1) says.
+    """
+    noise = grain((tile, tile), [strength, strength])
+    times = -(-albedo.shape[0] // tile)
+    gain = 1 + np.tile(noise, (times, times))[: albedo.shape[0], : albedo.shape[1]] * amount
+    return cv2.multiply(albedo, cv2.merge([gain] * 3), dtype=cv2.CV_8U)
+
+
 def with_gutters(picture: Array, inside: Array) -> Array:
     """The picture (S, S, C) float32 continued beyond the charts (`inside` (S, S) bool), so that neither
     filtering nor smaller copies bring in anything foreign.

@@ -30,6 +30,7 @@ def mouth_picture(
     brighter part gets the level of `plain`. scale: what makes albedo of the layers' squares.
     """
     root, seen = mean_of(layers, box, erode=1)
+    seen = seen * _hue_share(root, np.sqrt(plain / scale))
     target = np.sqrt(plain / scale).astype(np.float32)
     chosen = seen > 0.3
     if np.count_nonzero(chosen) > 60:
@@ -44,3 +45,10 @@ def mouth_picture(
     near = cv2.GaussianBlur(seen, (0, 0), seen.shape[1] / 30 + 1)[..., None]
     filled = (whole * np.minimum(2 * near, 1) + target * (1 - np.minimum(2 * near, 1))) * noise
     return root * seen[..., None] + filled * (1 - seen[..., None]), seen
+
+
+def _hue_share(root: Array, wanted: Array) -> Array:
+    """(h, w) float32 0..1: 1 where red over green is that of `wanted` ((3,)): lips are no teeth."""
+    ratio = np.log(np.maximum(root[..., 0], 0.02) / np.maximum(root[..., 1], 0.02))
+    off = np.abs(ratio - np.log(wanted[0] / wanted[1]))
+    return np.clip((0.26 - off) / 0.1, 0, 1).astype(np.float32)

@@ -75,8 +75,8 @@ def skin_picture(making: Making) -> tuple[Array, Array]:
     expected = tone.prior(places.scalp, places.skin, skin, making.tones.hair)
     sides = EVENED_SIDES * (1 - places.face) * (1 - places.fringe)
     shaded = np.maximum(np.maximum(EVENED_NECK * places.neck, sides), places.back)
-    expected, plain, shaded = (enlarged(part, size, box) for part in (expected, places.plain, shaded))
-    root, _ = tone.made_whole(blended, seen, expected, plain, making.levels)
+    expected, shaded = (enlarged(part, size, box) for part in (expected, shaded))
+    root = tone.made_whole(blended, seen, expected, making.levels)
     root = tone.evened(root, expected, shaded, enlarged(EVENED_FACE * places.even, size, box))
     edge = TexelTable.of(making.atlas, size).sample(making.atlas.blend[:, None])[box][..., 0]
     return tone.with_plain_edge(root, edge, skin), seen * edge

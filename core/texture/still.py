@@ -15,8 +15,8 @@ from ..progress import Progress, silent, subrange
 from . import tone
 from .colour import to_srgb
 from .eye_chart import eye_picture
-from .fill import with_gutters
-from .layers import DENSEST, chosen_pictures, lay_out, texel_density
+from .fill import grained, with_gutters
+from .layers import DENSEST, chosen_pictures, enlarged, lay_out, texel_density
 from .lighting import Lighting
 from .mouth_charts import FLESH, mouth_picture
 from .mouth_charts import TEETH as WHITE_TEETH
@@ -88,10 +88,18 @@ def make_still(
     progress(0.95, "texture", "Finishing the texture")
     albedo = to_srgb(with_gutters(root * root * scale, TexelTable.of(atlas, work).inside))
     coverage = np.rint(255 * np.clip(seen, 0, 1)).astype(np.uint8)
+    skin = TexelTable.of(atlas, work).chart == SKIN
+    whole = slice(0, work), slice(0, work)
+    plain = (enlarged(places.plain, work, whole) > 0.5) & (seen > 0.95) & skin
+    strength = tone.grain_strength(root, plain)
+    own = TexelTable.of(atlas, work).sample(atlas.blend[:, None])[..., 0]
+    invented = (own * skin * (1 - seen)).astype(np.float32)
     if work != size:
         albedo = cv2.resize(albedo, (size, size), interpolation=cv2.INTER_CUBIC)
         coverage = cv2.resize(coverage, (size, size), interpolation=cv2.INTER_LINEAR)
-    share = float(seen[TexelTable.of(atlas, work).chart == SKIN].mean())
+        invented = cv2.resize(invented, (size, size), interpolation=cv2.INTER_LINEAR)
+    albedo = grained(albedo, invented, strength)
+    share = float(seen[skin].mean())
     figures = {"frames": float(len(order)), "size": float(size), "detail": float(work), "seen": share}
     figures["density"] = density
     return Still(albedo, coverage, lighting, gain / scale, tuple(order), figures, tones.skin**2 * scale)

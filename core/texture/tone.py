@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from .colour import LUMINANCE
-from .fill import continued, grain, grain_of, mirrored, with_other_side
+from .fill import continued, grain_of, mirrored, with_other_side
 from .tones import tone, tone_luminance
 
 Array = np.ndarray
@@ -20,8 +20,8 @@ BROAD = 64
 GLOSS, DULLED = 0.17, 0.6
 """How much brighter (natural logarithm of the root) than usual skin is before it counts as gloss, and how far
 that is taken back."""
-GRAIN = 0.35
-"""Share of the grain of seen skin that invented skin gets, whose texels are larger and stretched."""
+GRAIN, FINEST, COARSEST = 0.7, 0.005, 0.014
+"""Share of the grain of seen skin that invented skin gets, and the least and most of it."""
 CAST = 0.5
 """How far the hue of skin is brought to that of skin in white light."""
 MOST_APART = 0.15
@@ -70,21 +70,23 @@ def evened(root: Array, towards: Array, amount: Array, alike: Array) -> Array:
     return root * np.exp(cv2.resize(change, root.shape[1::-1], interpolation=cv2.INTER_LINEAR))
 
 
-def made_whole(root: Array, seen: Array, expected: Array, calm: Array, levels: int) -> tuple[Array, Array]:
-    """Fill what was not seen: from the other side, then continued into what is expected, with the grain of
-    what was seen.
+def made_whole(root: Array, seen: Array, expected: Array, levels: int) -> Array:
+    """Fill what was not seen: from the other side, then continued into what is expected.
 
-    root: (H, W, 3) float32 square root of albedo; seen: (H, W) 0..1; expected: as `prior`; calm: (H, W)
-    0..1, where grain is measured. Returns the picture, and
-    (H, W) how much of it is known from either side.
+    root: (H, W, 3) float32 square root of albedo; seen: (H, W) 0..1; expected: as `prior`.
     """
     both, known = with_other_side(root, seen, levels)
-    whole = continued(both, known, expected, root.shape[1] * REACH, root.shape[1] * NEAR)
-    where = (seen > 0.95) & (calm > 0.5)
-    strengths = grain_of(root @ LUMINANCE, where)
-    mean = float((root[where] @ LUMINANCE).mean()) if where.any() else 1.0
-    noise = grain(seen.shape, [GRAIN * value / max(mean, 1e-3) for value in strengths])
-    return whole * (1 + noise * (1 - known))[..., None], known
+    return continued(both, known, expected, root.shape[1] * REACH, root.shape[1] * NEAR)
+
+
+def grain_strength(root: Array, where: Array) -> float:
+    """Of the grain that invented skin gets, by that of skin that was seen: `root` ((H, W, 3)) where it is
+    plain, `where` ((H, W) bool).
+    """
+    if np.count_nonzero(where) < 1000:
+        return FINEST
+    grey = root @ LUMINANCE
+    return float(np.clip(GRAIN * grain_of(grey, where, 1)[0] / grey[where].mean(), FINEST, COARSEST))
 
 
 def with_plain_edge(root: Array, blend: Array, skin: Array) -> Array:
