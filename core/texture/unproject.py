@@ -39,8 +39,8 @@ INSIDE = 0.035
 """The same for the inside of a mouth."""
 BESIDE = 0.010
 """The same for a surface that is a cell away: behind a jaw or a nose that may be fitted a little off."""
-_LOWEST, _LEVELS = -0.5, 170.0
-"""Cosines are kept as bytes: the lowest, and how many steps to one."""
+_LEVELS = 127.5
+"""Cosines are kept as bytes, in so many steps to one."""
 _WELL = 0.4
 """The cosine from which a texel counts when the size of texels is judged."""
 _COARSE = 128
@@ -116,8 +116,11 @@ class Unprojector:
 
     def _facing(self, points: Array) -> Array:
         """(n,) cosine of the angle between each point's normal and the direction to the camera."""
-        across = np.einsum("nk,nk->n", self._surface.unit(points), points)
-        return -across / np.sqrt(np.einsum("nk,nk->n", points, points))
+        normals = self._surface.sums(points)
+        across, along, length = (
+            np.einsum("nk,nk->n", a, b) for a, b in ((normals, points), (normals, normals), (points, points))
+        )
+        return -across / np.sqrt(np.maximum(along * length, np.float32(1e-30)))
 
     def _free(self, coarse: Array, places: Array, zoom: float, shape: tuple[int, ...]) -> Array:
         """(c, c) uint8: how free the view of each texel of the coarse grid ((c * c, 4) px, depth, facing) is;
@@ -142,7 +145,7 @@ class Unprojector:
         import cv2
 
         half, side = (self.size // 2, self.size // 2), self.size // 4
-        levels = np.clip(facing * _LEVELS + _LEVELS * -_LOWEST, 0, 255).astype(np.uint8).reshape(side, side)
+        levels = cv2.convertScaleAbs(facing.reshape(side, side), alpha=_LEVELS, beta=_LEVELS)
         seen = cv2.LUT(cv2.resize(levels, half, interpolation=cv2.INTER_LINEAR), _facing_table())
         seen = cv2.multiply(seen, cv2.resize(free, half, interpolation=cv2.INTER_LINEAR), scale=1 / 255)
         return cv2.threshold(seen, _FAINT, 0, cv2.THRESH_TOZERO)[1]
@@ -157,13 +160,13 @@ def _projected(points: Array, camera: Camera, row: int, scale: float) -> tuple[A
     centre = (camera.centre[row] * scale).astype(np.float32)
     near = focal / depth
     places = np.stack([points[:, 0] * near + centre[0], centre[1] - points[:, 1] * near, depth], axis=1)
-    return places, float(focal / np.median(depth))
+    return places, float(focal / depth.mean())
 
 
 @lru_cache(maxsize=1)
 def _facing_table() -> Array:
     """(256,) uint8 weights of cosines kept as bytes: 0 at `GRAZING`, 255 at `FULL`, smooth between."""
-    cosine = np.arange(256) / _LEVELS + _LOWEST
+    cosine = np.arange(256) / _LEVELS - 1.0
     t = np.clip((cosine - GRAZING) / (FULL - GRAZING), 0, 1)
     return np.rint(255 * t * t * (3 - 2 * t)).astype(np.uint8)
 
