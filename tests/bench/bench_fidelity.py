@@ -23,6 +23,7 @@ import numpy as np
 
 from tests.bench.fidelity_albedo import albedo_figures
 from tests.bench.fidelity_compare import Comparison, Scores, Seen, spread_out
+from tests.bench.fidelity_render import rendered_sheet
 from tests.bench.fidelity_sheet import sheet
 from tests.bench.fidelity_subject import CAPTURES, Subject, available, subjects
 
@@ -37,8 +38,8 @@ NOTES: list[str] = []
 """For people: what was left out, and where the sheets are."""
 
 
-def run(names: Sequence[str] = tuple(CAPTURES), out: Path = OUT) -> dict[str, float]:
-    """All figures, and a sheet of every capture that is here."""
+def run(names: Sequence[str] = tuple(CAPTURES), out: Path = OUT, blender: bool = False) -> dict[str, float]:
+    """All figures, and a sheet of every capture that is here. `blender`: also renders of a few moments."""
     out.mkdir(parents=True, exist_ok=True)
     figures: dict[str, float] = {}
     for name in names:
@@ -48,6 +49,8 @@ def run(names: Sequence[str] = tuple(CAPTURES), out: Path = OUT) -> dict[str, fl
         found, path = compared(name, out)
         figures |= {f"{name}_{key}": value for key, value in found.items()}
         NOTES.append(f"sheet: {path}")
+        if blender:
+            NOTES.append(f"rendered: {rendered_sheet(name, out)}")
     return figures
 
 
@@ -71,9 +74,12 @@ def compared(name: str, out: Path) -> tuple[dict[str, float], Path]:
 
 
 def moments(subject: Subject) -> list[int]:
-    """The held-out samples that the sheet shows: the most extreme and most unlike each other."""
-    count = subject.head.count
-    return spread_out(subject.head.performance.weights, np.setdiff1d(np.arange(count), subject.kept), ROWS)
+    """The held-out samples that the sheet shows: the most extreme and most unlike each other. Of photos that
+    were all shown, all.
+    """
+    every = np.arange(subject.head.count)
+    held = np.setdiff1d(every, subject.kept)
+    return spread_out(subject.head.performance.weights, held if len(held) else every, ROWS)
 
 
 def pixels_of(subject: Subject, row: Seen) -> np.ndarray:

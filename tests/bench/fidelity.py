@@ -20,8 +20,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*bench_fidelity.CAPTURES, []])
     parser.add_argument("--out", type=Path, default=bench_fidelity.OUT)
+    parser.add_argument("--blender", action="store_true", help="also render two moments of each (minutes)")
     options = parser.parse_args()
-    figures = bench_fidelity.run(options.names or tuple(bench_fidelity.CAPTURES), options.out)
+    figures = bench_fidelity.run(
+        options.names or tuple(bench_fidelity.CAPTURES), options.out, options.blender
+    )
     for name, value in figures.items():
         print(f"{name:<40} {value:>10.4g}")
     print("\n".join(bench_fidelity.NOTES))

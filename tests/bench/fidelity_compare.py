@@ -102,9 +102,16 @@ class Comparison:
         for index, footage, _ in footage_pictures(subject.capture, head.performance):
             while tracked is not None and at < index:
                 texture, at = next(tracked, texture), at + 1
-            if not subject.is_held(index) and (index // 2) % SHOWN_STEP:
+            if not self._counts(index):
                 continue
             yield self._seen(index, footage, texture)
+
+    def _counts(self, index: int) -> bool:
+        """What was held out counts, and some of what was not; of photos all or the one that was held out."""
+        subject = self.subject
+        if subject.photos:
+            return subject.is_held(index) or len(subject.kept) == subject.head.count
+        return subject.is_held(index) or (index // 2) % SHOWN_STEP == 0
 
     def _seen(self, index: int, footage: Array, texture: Array | None) -> Seen:
         subject, head = self.subject, self.subject.head

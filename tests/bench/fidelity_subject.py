@@ -141,13 +141,15 @@ def fitted(name: str) -> tuple[Capture, Track, Likeness, HeadModel]:
 
 
 def subjects(name: str, folder: Path) -> Iterator[Subject]:
-    """A movie, textured with every second picture; or photos, once for each with all the others."""
+    """A movie, textured with every second picture; or photos: with all of them, and then once for each with
+    all the others.
+    """
     capture, track, likeness, model = fitted(name)
     count = likeness.performance.frame_count
     if track.ordered:
         yield _subject(name, capture, likeness, model, np.arange(0, count, 2), folder / f"{name}_face.mp4")
         return
-    for left_out in range(count):
+    for left_out in ([], *range(count)):
         yield _subject(name, capture, likeness, model, np.delete(np.arange(count), left_out), None)
 
 
