@@ -89,6 +89,7 @@ class Unprojector:
         """
         import cv2
 
+        picture = np.ascontiguousarray(picture)
         points = np.asarray(vertices, np.float32)[self.rows]
         scale = picture.shape[1] / float(camera.size[row, 0])
         places, zoom = _projected(points, camera, row, scale)

@@ -150,7 +150,8 @@ class Movie:
         rgb = np.rot90(frame.to_ndarray(format="rgb24", width=width, height=height), quarters)
         size = (frame.height, frame.width) if quarters % 2 else (frame.width, frame.height)
         extent = (rgb.shape[1], rgb.shape[0])
-        return Picture(rgb if self._plain else squared(rgb), time, size, max(size) / max(extent), extent)
+        whole = np.ascontiguousarray(rgb) if self._plain else squared(rgb)
+        return Picture(whole, time, size, max(size) / max(extent), extent)
 
 
 def start_time(container: Any) -> float:

@@ -159,7 +159,7 @@ def test_a_part_of_a_take_gets_its_own_pictures(tmp_path: Path):
 def test_large_footage_is_given_smaller_and_turned(tmp_path: Path):
     capture = clip(tmp_path / "a.mp4", flat(2), turn=90)
     (_, picture, scale), _ = footage_pictures(capture, at([0.0, 1 / 30]), most=32)
-    assert picture.shape == (32, 24, 3) and scale == 2.0
+    assert picture.shape == (32, 24, 3) and scale == 2.0 and picture.flags.c_contiguous
 
 
 def test_photos_come_by_their_number(tmp_path: Path):
