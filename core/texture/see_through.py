@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from ..camera import Camera
 from ..head import HeadModel
 from ..head.atlas import EYE_LEFT, EYE_RIGHT, MOUTH, TEETH, HeadAtlas
 from .texels import TexelTable
-from .unproject import Unprojector
+from .unproject import Unprojected, Unprojector
 
 Array = np.ndarray
 
@@ -25,11 +26,21 @@ INNER = (EYE_LEFT, EYE_RIGHT, TEETH, MOUTH)
 """Charts behind lids and lips."""
 
 
-class _NoCovers:
-    """Lids and lips that hide nothing."""
+class _Open:
+    """Covers that hide nothing: lids and lips, and the angle at which the texels behind them are seen."""
 
-    def hide(self, seen: Array, places: Array, zoom: float) -> None:
-        """Leave what is seen as it is."""
+    def __init__(self, atlas: HeadAtlas, size: int) -> None:
+        """`size`: of the half-size map."""
+        from scipy.ndimage import distance_transform_edt
+
+        table = TexelTable.of(atlas, size)
+        nearest: Any = distance_transform_edt(~table.inside, return_distances=False, return_indices=True)
+        row, column = nearest
+        self._inner = np.where(np.isin(table.chart[row, column], INNER), np.uint8(255), np.uint8(0))
+
+    def hide(self, seen: Array, _places: Array, _zoom: float) -> None:
+        """Let the inner charts, and the texels between charts that are nearest to them, be seen in full."""
+        np.maximum(seen, self._inner, out=seen)
 
 
 class SeeThrough(Unprojector):
@@ -38,28 +49,14 @@ class SeeThrough(Unprojector):
     def __init__(self, model: HeadModel, atlas: HeadAtlas, size: int) -> None:
         """`size` as for `Unprojector`."""
         super().__init__(model, atlas, size)
-        self._covers = _NoCovers()
-        self._inner: Array | None = None
-        self._atlas = atlas
+        self._covers = _Open(atlas, size // 2)
+        self._charts = [(chart, np.unique(atlas.triangles[atlas.triangle_chart == chart])) for chart in INNER]
 
-    def _free(self, slow: Array, places: Array, zoom: float, shape: tuple[int, ...]) -> Array:
-        free, inner = super()._free(slow, places, zoom, shape), self._inner_of(slow.shape[0])
-        x, y = slow[inner, 0], slow[inner, 1]
-        within = (x > 0) & (y > 0) & (x < shape[1]) & (y < shape[0])
-        free[inner] = np.where(within, np.uint8(255), np.uint8(0))
-        return free
-
-    def _seen(self, facing: Array, free: Array) -> Array:
-        inner = self._inner_of(facing.shape[0])
-        return super()._seen(np.where(inner, np.float32(1.0), facing), free)
-
-    def _inner_of(self, side: int) -> Array:
-        """(side, side) bool: the inner charts, and the texels between charts that are nearest to them."""
-        if self._inner is None:
-            from scipy.ndimage import distance_transform_edt
-
-            table = TexelTable.of(self._atlas, side)
-            nearest: Any = distance_transform_edt(~table.inside, return_distances=False, return_indices=True)
-            row, column = nearest
-            self._inner = np.isin(table.chart[row, column], INNER)
-        return self._inner
+    def unproject(self, picture: Array, camera: Camera, row: int, vertices: Array) -> Unprojected:
+        """As `Unprojector.unproject`; an inner chart that the picture shows a part of only is not seen."""
+        found = super().unproject(picture, camera, row, vertices)
+        for chart, rows in self._charts:
+            pixels = camera.project(np.asarray(vertices)[rows], row)
+            if np.any((pixels < 0) | (pixels >= camera.size[row])):
+                found.weight[self.table.chart == chart] = 0
+        return found
