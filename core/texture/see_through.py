@@ -10,13 +10,12 @@ the footage as it is is right wherever it appears.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..camera import Camera
 from ..head import HeadModel
 from ..head.atlas import EYE_LEFT, EYE_RIGHT, MOUTH, TEETH, HeadAtlas
+from .lattice import continued, sparse_points
 from .texels import TexelTable
 from .unproject import Unprojected, Unprojector
 
@@ -24,23 +23,8 @@ Array = np.ndarray
 
 INNER = (EYE_LEFT, EYE_RIGHT, TEETH, MOUTH)
 """Charts behind lids and lips."""
-
-
-class _Open:
-    """Covers that hide nothing: lids and lips, and the angle at which the texels behind them are seen."""
-
-    def __init__(self, atlas: HeadAtlas, size: int) -> None:
-        """`size`: of the half-size map."""
-        from scipy.ndimage import distance_transform_edt
-
-        table = TexelTable.of(atlas, size)
-        nearest: Any = distance_transform_edt(~table.inside, return_distances=False, return_indices=True)
-        row, column = nearest
-        self._inner = np.where(np.isin(table.chart[row, column], INNER), np.uint8(255), np.uint8(0))
-
-    def hide(self, seen: Array, _places: Array, _zoom: float) -> None:
-        """Let the inner charts, and the texels between charts that are nearest to them, be seen in full."""
-        np.maximum(seen, self._inner, out=seen)
+_LINE = 256
+"""Texels are looked up in lines of so many: no side of what cv2 looks up may be longer than 32767."""
 
 
 class SeeThrough(Unprojector):
@@ -49,14 +33,47 @@ class SeeThrough(Unprojector):
     def __init__(self, model: HeadModel, atlas: HeadAtlas, size: int) -> None:
         """`size` as for `Unprojector`."""
         super().__init__(model, atlas, size)
-        self._covers = _Open(atlas, size // 2)
-        self._charts = [(chart, np.unique(atlas.triangles[atlas.triangle_chart == chart])) for chart in INNER]
+        texels, triangle, weights = continued(TexelTable.of(atlas, size))
+        inner = np.isin(atlas.triangle_chart[triangle], INNER)
+        self._texels = texels[inner]
+        corners = np.searchsorted(self.rows, atlas.triangles[triangle[inner]])
+        self._points = sparse_points(corners, weights[inner], len(self.rows))
 
     def unproject(self, picture: Array, camera: Camera, row: int, vertices: Array) -> Unprojected:
-        """As `Unprojector.unproject`; an inner chart that the picture shows a part of only is not seen."""
+        """As `Unprojector.unproject`; texels of the inner charts, and those beside them, have full weight
+        wherever they lie in the picture.
+        """
         found = super().unproject(picture, camera, row, vertices)
-        for chart, rows in self._charts:
-            pixels = camera.project(np.asarray(vertices)[rows], row)
-            if np.any((pixels < 0) | (pixels >= camera.size[row])):
-                found.weight[self.table.chart == chart] = 0
+        scale = picture.shape[1] / float(camera.size[row, 0])
+        px = scale * camera.project(np.asarray(vertices, np.float64)[self.rows], row)
+        places = self._points @ px.astype(np.float32)
+        height, width = picture.shape[:2]
+        within = np.all((places > 0) & (places < (width, height)), axis=1)
+        texels = self._texels[within]
+        found.rgb.reshape(-1, 3)[texels] = _looked_up(picture, places[within], found.density)
+        found.weight.reshape(-1)[texels] = 255
         return found
+
+
+def _looked_up(picture: Array, places: Array, density: float) -> Array:
+    """(k, 3) uint8 of the picture at places (k, 2) px, from a smaller copy where texels are far apart in it.
+
+    density: px per texel.
+    """
+    import cv2
+
+    if not len(places):
+        return np.zeros((0, 3), np.uint8)
+    low = np.maximum(np.floor(places.min(axis=0)).astype(int) - 2, 0)
+    high = np.ceil(places.max(axis=0)).astype(int) + 2
+    part, shrunk = picture[low[1] : high[1], low[0] : high[0]], np.ones(2, np.float32)
+    if density > 1.5:
+        size = np.maximum(np.rint(np.array(part.shape[1::-1]) / density), 1).astype(int)
+        shrunk = (size / part.shape[1::-1]).astype(np.float32)
+        part = cv2.resize(part, size.tolist(), interpolation=cv2.INTER_AREA)
+    lines = -(-len(places) // _LINE)
+    where = np.zeros((lines * _LINE, 2), np.float32)
+    where[: len(places)] = (places - low) * shrunk - np.float32(0.5)
+    x, y = np.ascontiguousarray(where.T).reshape(2, lines, _LINE)
+    seen = cv2.remap(np.ascontiguousarray(part), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return seen.reshape(-1, 3)[: len(places)]
