@@ -131,13 +131,16 @@ class Unprojector:
         front = np.flatnonzero(coarse[:, 3] > AWAY)
         own = coarse.take(front, axis=0)
         own[:, 2] -= self._excused.take(front)
-        value = _within(own, shape)
+        inside = _within(own, shape)
+        unhidden: Array | float = 1.0
         grid = self._head.grid(places, zoom)
         if grid is not None:
-            value *= _unhidden(own, grid)
-        free = np.full(side * side, 255, np.uint8)
-        free[front] = value * np.float32(255)
-        return _shrunk(free.reshape(side, side))
+            unhidden, within = _unhidden(own, grid)
+            inside *= within
+        free, outside = np.full(side * side, 255, np.uint8), np.zeros(side * side, np.uint8)
+        free[front] = inside * unhidden * np.float32(255)
+        outside[front] = inside <= 0
+        return _softened(free.reshape(side, side), outside.reshape(side, side))
 
     def _seen(self, facing: Array, free: Array) -> Array:
         """(S / 2, S / 2) uint8: how well texels are seen; `facing` ((S * S / 16,)) is taken up to this size
@@ -179,9 +182,9 @@ def _within(own: Array, shape: tuple[int, ...]) -> Array:
     return np.clip((least - np.float32(1.0)) * np.float32(0.5), 0, 1)
 
 
-def _unhidden(own: Array, grid: Grid) -> Array:
-    """(k,) 0 where another part of the head lies before a texel ((k, 4)) or the silhouette is near, 1 where
-    it is free.
+def _unhidden(own: Array, grid: Grid) -> tuple[Array, Array]:
+    """(k,) 0 where another part of the head lies before a texel ((k, 4)), 1 where it is free; (k,) 0 near
+    the silhouette of the head, 1 well within.
 
     Within a cell a surface that is seen at an angle gets farther by the cell times the angle's tangent.
     """
@@ -190,18 +193,19 @@ def _unhidden(own: Array, grid: Grid) -> Array:
     slope = np.sqrt(np.maximum(1 - facing * facing, 0)) / facing
     behind = own[:, 2] - np.float32(CELL * SPACING) * slope
     free = np.minimum(near + np.float32(BEHIND) - behind, beside + np.float32(BESIDE) - behind)
-    return np.clip(1 + free * np.float32(1 / BEHIND), 0, 1) * inner
+    return np.clip(1 + free * np.float32(1 / BEHIND), 0, 1), inner
 
 
-def _shrunk(free: Array) -> Array:
-    """(h, w) uint8, nothing beside a 0 and softly more from there on: nothing hidden may be seen between two
-    points of the grid.
+def _softened(free: Array, outside: Array) -> Array:
+    """(h, w) uint8, softly less beside what is hidden, and nothing beside what is `outside` the head or the
+    picture ((h, w) uint8, not 0): between two points of the grid, too, nothing is seen there.
     """
     import cv2
 
     _, clear = cv2.threshold(free, 0, 255, cv2.THRESH_BINARY)
-    soft = cv2.blur(cv2.erode(clear, np.ones((3, 3), np.uint8)), (3, 3))
-    return cv2.min(free, cv2.subtract(soft, 255 - soft))
+    soft = cv2.blur(clear, (3, 3))
+    soft = cv2.min(free, cv2.subtract(soft, 255 - soft))
+    return np.where(cv2.dilate(outside, np.ones((3, 3), np.uint8)) > 0, np.uint8(0), soft)
 
 
 def _excused(atlas: HeadAtlas, size: int) -> Array:

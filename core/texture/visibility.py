@@ -20,6 +20,10 @@ FAR = 1000.0
 """Metres: the depth of a cell with nothing in it."""
 CELL = 1.3
 """Side of a cell in the spacing of points: few that lie on a surface stay empty, and those are closed."""
+NEAR, WITHIN = 2.0, 4.5
+"""Cells from the silhouette up to which nothing is sure, as ears and hair are never fitted exactly, and from
+which on everything is.
+"""
 _LINE = 256
 """Places are looked up in lines of so many: no side of what cv2 looks up may be longer than 32767."""
 _MOST_CELLS = 400
@@ -45,7 +49,8 @@ class Grid:
         """(3, k) float32 at places (k, 2) px: depth, grown depth, and how far within the silhouette, 0..1."""
         import cv2
 
-        inner = np.clip(0.5 * cv2.distanceTransform(self.covered, cv2.DIST_L2, 3) - 0.5, 0, 1)
+        away = cv2.distanceTransform(self.covered, cv2.DIST_L2, 3)
+        inner = np.clip((away - NEAR) / (WITHIN - NEAR), 0, 1)
         layers = np.dstack([self.depth, self.grown, inner])
         lines = -(-len(px) // _LINE)
         where = np.full((2, lines * _LINE), -1.0, np.float32)
