@@ -48,19 +48,40 @@ def eye_picture(
     dark = (root @ LUMINANCE < 0.75 * float(white @ LUMINANCE)) & (away > 1.1 * IRIS_SHARE)
     dark = cv2.dilate(dark.astype(np.float32), np.ones((3, 3), np.uint8))
     known = seen * (1 - cv2.GaussianBlur(dark, (0, 0), size / 80)) * _ramp(away, 1.7 * IRIS_SHARE, IRIS_SHARE)
-    known *= 1 - (1 - iris_trust(root, known, away)) * _ramp(away, 1.1 * IRIS_SHARE, 0.95 * IRIS_SHARE)
+    known *= 1 - (1 - iris_trust(root, known, away, white)) * _ramp(away, 1.1 * IRIS_SHARE, 0.95 * IRIS_SHARE)
     whole = completed_eye(root, known, away, white)
     return whole / np.sqrt(scale), known
 
 
-def iris_trust(root: Array, known: Array, away: Array) -> float:
-    """0..1: whether what shows where the iris should be is an iris: through a narrow slit it is lids."""
+def alike_eyes(eyes: list[tuple[Array, Array]]) -> list[tuple[Array, Array]]:
+    """The eyes as they are, or, where one iris was seen much worse, that eye as the other's mirror image."""
+    if len(eyes) != 2:
+        return eyes
+    amounts = [float(known[distance(known) < IRIS_SHARE].sum()) / known.size for _, known in eyes]
+    worse = int(np.argmin(amounts))
+    if amounts[worse] > 0.4 * amounts[1 - worse]:
+        return eyes
+    picture, known = eyes[worse][0], eyes[worse][1]
+    size = (picture.shape[1], picture.shape[0])
+    other = cv2.resize(np.ascontiguousarray(eyes[1 - worse][0][:, ::-1]), size)
+    eyes = list(eyes)
+    eyes[worse] = other, np.zeros_like(known)
+    return eyes
+
+
+def iris_trust(root: Array, known: Array, away: Array, white: Array) -> float:
+    """0..1: whether what shows where the iris should be is an iris: through a narrow slit it is lids, in an
+    eye that was fitted to look elsewhere the white.
+    """
     weight = known * (away < 0.9 * IRIS_SHARE)
     share = float(weight.sum()) / max(float(np.count_nonzero(away < 0.9 * IRIS_SHARE)), 1.0)
     if share <= 0:
         return 0.0
-    red, green, _ = (weight[..., None] * root**2).sum(axis=(0, 1)) / weight.sum()
-    return float(np.clip((2.8 - red / max(float(green), 1e-6)) / 0.7, 0, 1) * np.clip(share / 0.2, 0, 1))
+    colour = (weight[..., None] * root**2).sum(axis=(0, 1)) / weight.sum()
+    redness = float(colour[0] / max(float(colour[1]), 1e-6))
+    brightness = float(np.sqrt((colour @ LUMINANCE) / max(float((white**2) @ LUMINANCE), 1e-6)))
+    dark = np.clip((0.82 - brightness) / 0.12, 0, 1)
+    return float(np.clip((2.8 - redness) / 0.7, 0, 1) * dark * np.clip(share / 0.2, 0, 1))
 
 
 def glints(root: Array, seen: Array, away: Array) -> Array:

@@ -22,7 +22,7 @@ Box = tuple[slice, slice]
 
 EVENED_NECK, EVENED_SIDES = 0.8, 0.35
 """How far broad shades are taken out of the neck, and of the sides of the head."""
-EVENED_FACE = 0.7
+EVENED_FACE = 0.5
 """How far left and right are made alike in what is broad."""
 LEAD, LEAD_IN_FACE = 1.6, 4.5
 """By how much the leading frame is preferred: everywhere, and in the face."""
@@ -76,8 +76,9 @@ def skin_picture(making: Making) -> tuple[Array, Array]:
     sides = EVENED_SIDES * (1 - places.face) * (1 - places.fringe)
     shaded = np.maximum(np.maximum(EVENED_NECK * places.neck, sides), places.back)
     expected, shaded = (enlarged(part, size, box) for part in (expected, shaded))
-    root = tone.made_whole(blended, seen, expected, making.levels)
-    root = tone.evened(root, expected, shaded, enlarged(EVENED_FACE * places.even, size, box))
+    even = enlarged(EVENED_FACE * places.even * places.symmetric, size, box)
+    root = tone.made_whole(blended, seen, expected, making.levels if places.symmetric else 0)
+    root = tone.evened(root, expected, shaded, even)
     edge = TexelTable.of(making.atlas, size).sample(making.atlas.blend[:, None])[box][..., 0]
     return tone.with_plain_edge(root, edge, skin), seen * edge
 

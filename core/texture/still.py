@@ -14,7 +14,7 @@ from ..head.atlas import EYE_LEFT, EYE_RIGHT, MOUTH, SKIN, TEETH, HeadAtlas
 from ..progress import Progress, silent, subrange
 from . import tone
 from .colour import to_srgb
-from .eye_chart import eye_picture
+from .eye_chart import alike_eyes, eye_picture
 from .fill import grained, with_gutters
 from .layers import DENSEST, chosen_pictures, enlarged, lay_out, texel_density
 from .lighting import Lighting
@@ -98,7 +98,7 @@ def make_still(
         albedo = cv2.resize(albedo, (size, size), interpolation=cv2.INTER_CUBIC)
         coverage = cv2.resize(coverage, (size, size), interpolation=cv2.INTER_LINEAR)
         invented = cv2.resize(invented, (size, size), interpolation=cv2.INTER_LINEAR)
-    albedo = grained(albedo, invented, strength)
+    albedo = grained(albedo, invented, strength * min(1.0, size / SIZE))
     share = float(seen[skin].mean())
     figures = {"frames": float(len(order)), "size": float(size), "detail": float(work), "seen": share}
     figures["density"] = density
@@ -122,17 +122,17 @@ def _assembled(making: Making) -> tuple[Array, Array]:
     seen = np.zeros((making.size, making.size), np.float32)
     box = making.box
     root[box], seen[box] = skin_picture(making)
-    for chart in (EYE_LEFT, EYE_RIGHT, TEETH, MOUTH):
-        inside = table.chart == chart
-        if not inside.any():
-            continue
-        box = box_of(inside, 1)
-        if chart in (TEETH, MOUTH):
-            plain = WHITE_TEETH if chart == TEETH else FLESH
-            found = mouth_picture(making.layers, box, plain, making.scale)
-        else:
-            found = eye_picture(making.layers, box, inside[box], making.scale)
-        _put(root[box], seen[box], inside[box], *found)
+    own = {chart: table.chart == chart for chart in (EYE_LEFT, EYE_RIGHT, TEETH, MOUTH)}
+    boxes = {chart: box_of(inside, 1) for chart, inside in own.items() if inside.any()}
+    eyes = [chart for chart in (EYE_LEFT, EYE_RIGHT) if chart in boxes]
+    pictures = [eye_picture(making.layers, boxes[eye], own[eye][boxes[eye]], making.scale) for eye in eyes]
+    found = dict(zip(eyes, alike_eyes(pictures), strict=True))
+    for chart, plain in ((TEETH, WHITE_TEETH), (MOUTH, FLESH)):
+        if chart in boxes:
+            found[chart] = mouth_picture(making.layers, boxes[chart], plain, making.scale)
+    for chart, (picture, known) in found.items():
+        box = boxes[chart]
+        _put(root[box], seen[box], own[chart][box], picture, known)
     return root, seen * table.inside
 
 

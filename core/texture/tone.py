@@ -73,9 +73,10 @@ def evened(root: Array, towards: Array, amount: Array, alike: Array) -> Array:
 def made_whole(root: Array, seen: Array, expected: Array, levels: int) -> Array:
     """Fill what was not seen: from the other side, then continued into what is expected.
 
-    root: (H, W, 3) float32 square root of albedo; seen: (H, W) 0..1; expected: as `prior`.
+    root: (H, W, 3) float32 square root of albedo; seen: (H, W) 0..1; expected: as `prior`; levels: of the
+    blend with the other side, 0 for a chart that has none.
     """
-    both, known = with_other_side(root, seen, levels)
+    both, known = with_other_side(root, seen, levels) if levels else (root, seen)
     return continued(both, known, expected, root.shape[1] * REACH, root.shape[1] * NEAR)
 
 

@@ -56,6 +56,8 @@ class Places:
     """Skin of face, jaw and neck, lips and brows included: alike on both sides."""
     back: Array
     """The back of head and neck, where the chart's two ends meet."""
+    symmetric: bool
+    """Whether the chart's left half is the mirror image of its right."""
 
 
 def places_of(model: HeadModel, atlas: HeadAtlas, size: int = COARSE) -> Places:
@@ -81,7 +83,17 @@ def places_of(model: HeadModel, atlas: HeadAtlas, size: int = COARSE) -> Places:
     even = cv2.GaussianBlur(np.maximum(soft, neck), (0, 0), size / 170) * (1 - scalp) * chart
     back = np.clip((-1.9 - local[..., 2]) / 0.4, 0, 1) * chart
     parts = (chart, soft, scalp, fringe, neck, collar, plain, even, back)
-    return Places(*(part.astype(np.float32) for part in parts))
+    chart, *others = (part.astype(np.float32) for part in parts)
+    return Places(chart, *others, symmetric=_symmetric(local, chart > 0))
+
+
+def _symmetric(local: Array, inside: Array) -> bool:
+    """Whether places (S, S, 3), in eye distances, lie opposite each other on the head and on the chart."""
+    both = inside & inside[:, ::-1]
+    if 2 * np.count_nonzero(both) < np.count_nonzero(inside):
+        return False
+    off = local[both] - local[:, ::-1][both] * (-1, 1, 1)
+    return float(np.linalg.norm(off, axis=1).mean()) < 0.05
 
 
 @dataclass(frozen=True)
