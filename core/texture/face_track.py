@@ -16,7 +16,7 @@ import numpy as np
 
 from ..capture import Capture
 from ..errors import CaptureError
-from ..head.atlas import SKIN, HeadAtlas
+from ..head.atlas import MOUTH, SKIN, TEETH, HeadAtlas
 from ..progress import Progress, silent
 from .footage import MOST, footage_pictures
 from .low_rank import LowRankCollector
@@ -177,13 +177,12 @@ class _Work:
         return layer.sample, self._maker.laid_in(layer, weight, colour)
 
     def _worth(self, atlas: HeadAtlas) -> Array:
-        """(s, s) bool: texels of the low-rank form that can move. Eyes, teeth and mouth stay as in the still:
-        what a picture shows in their place may be a lid or a lip, which is right in that picture's pose only.
+        """(s, s) bool: texels of the low-rank form that can move. The eyes stay as in the still: what a
+        picture shows at their place may be a lid, which is right in that picture's pose only.
         """
-        size = self._small
-        return (TrackMask.of(self._head.model, atlas, size).live > 0.02) & (
-            TexelTable.of(atlas, size).chart == SKIN
-        )
+        table = TexelTable.of(atlas, self._small)
+        live = TrackMask.of(self._head.model, atlas, self._small).live > 0.02
+        return live & np.isin(table.chart, (SKIN, TEETH, MOUTH))
 
     def _smaller(self, picture: Array) -> Array:
         import cv2
