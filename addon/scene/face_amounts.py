@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The predicted texture follows the face: keyed with a performance, and worked out anew for a posed face.
 
-The amounts of the components are properties of the body (see `face_components`). Their curves have a slot of
-their own in the performance's action; where the user has animated the body, they lie beside those keys.
+The amounts of the components are values of nodes (see `face_components`). Their curves have a slot of their
+own in the performance's action; where the user has animated the nodes, they lie beside those keys.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ...core.performance import Performance
 from . import bpy_compat
 from .double import ID_KEY, Double
 from .face_components import amounts_of, bones_of, is_installed, show_amounts
-from .materials.face_components import property_names
+from .materials.face_components import amount_path, find_components_group
 
 SLOT = bpy_compat.NAMED_SLOTS[1]
 
@@ -30,31 +30,31 @@ def write(action: bpy.types.Action, double: Double, frames: np.ndarray, performa
     if amounts is None:
         _remove(action)
         return
-    body = double.body
-    show_amounts(body, amounts[0])
-    theirs = _foreign_action(double)
-    slot, bag = bpy_compat.channelbag(theirs or action, body, "" if theirs else SLOT)
-    for quarter, name in enumerate(property_names()):
-        for index in range(4):
-            bpy_compat.write_fcurve(bag, f'["{name}"]', index, frames, amounts[:, 4 * quarter + index])
+    show_amounts(double.id, amounts[0])
+    tree = find_components_group(double.id)
+    theirs = _foreign_action(double.id)
+    slot, bag = bpy_compat.channelbag(theirs or action, tree, "" if theirs else SLOT)
+    for number, values in enumerate(amounts.T):
+        bpy_compat.write_fcurve(bag, amount_path(number), 0, frames, values)
     if theirs is None:
-        bpy_compat.assign_action(body, action, slot)
+        bpy_compat.assign_action(tree, action, slot)
 
 
 def play(action: bpy.types.Action, double: Double) -> None:
-    """Let the body show the curves of this action, unless the user has animated the body."""
-    slot = _slot_of(action)
-    if slot is not None and _foreign_action(double) is None:
-        bpy_compat.assign_action(double.body, action, slot)
+    """Let the face show the curves of this action, unless the user has animated the nodes."""
+    slot, tree = _slot_of(action), find_components_group(double.id)
+    if slot is not None and tree is not None and _foreign_action(double.id) is None:
+        bpy_compat.assign_action(tree, action, slot)
 
 
 def is_keyed(double: Double) -> bool:
-    """Whether curves tell the amounts that the body shows."""
-    data = double.body.animation_data
+    """Whether curves tell the amounts that the face shows."""
+    tree = find_components_group(double.id)
+    data = tree.animation_data if tree is not None else None
     if data is None or data.action is None or data.action_slot is None:
         return False
-    _, bag = bpy_compat.channelbag(data.action, double.body)
-    return bag.fcurves.find(f'["{property_names()[0]}"]', index=0) is not None
+    _, bag = bpy_compat.channelbag(data.action, tree)
+    return bag.fcurves.find(amount_path(0), index=0) is not None
 
 
 def follow(double: Double) -> bool:
@@ -64,10 +64,7 @@ def follow(double: Double) -> bool:
     weights = np.array([_value(double.shape_keys, name) for name in ARKIT_NAMES])
     turn, gaze = _posed(double.armature, *bones_of(double.id))
     amounts = amounts_of(double.id, weights, turn, gaze)
-    if amounts is None or not show_amounts(double.body, amounts[0]):
-        return False
-    double.body.update_tag(refresh={"OBJECT"})
-    return True
+    return amounts is not None and show_amounts(double.id, amounts[0])
 
 
 def _value(keys: Any, name: str) -> float:
@@ -101,11 +98,12 @@ def _slot_of(action: bpy.types.Action) -> Any:
     return next((slot for slot in action.slots if slot.name_display == SLOT), None)
 
 
-def _foreign_action(double: Double) -> bpy.types.Action | None:
-    """The user's own action of the body."""
-    data = double.body.animation_data
+def _foreign_action(id: str) -> bpy.types.Action | None:
+    """The user's own action of the nodes."""
+    tree = find_components_group(id)
+    data = tree.animation_data if tree is not None else None
     action = data.action if data is not None else None
-    return action if action is not None and action.get(ID_KEY) != double.id else None
+    return action if action is not None and action.get(ID_KEY) != id else None
 
 
 def _remove(action: bpy.types.Action) -> None:

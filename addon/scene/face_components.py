@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The predicted texture in a scene: component pictures in one image, and the amount of each on the body.
+"""The predicted texture in a scene: component pictures in one image, and the amount of each in the nodes.
 
 The amounts come from the 52 weights, the head's turn and the gaze by the regression that was learnt from the
 face track. All of it is stored in the .blend, so that it works where the avatar's folder is not.
@@ -20,11 +20,11 @@ from .double import Double, tag
 from .face_pictures import STAMP, pixels_of
 from .materials.face_components import (
     ACROSS,
+    AMOUNTS,
     MOST,
     ZERO,
     components_group,
     find_components_group,
-    property_names,
     tile_nodes,
 )
 from .rig import role_bones
@@ -167,12 +167,12 @@ def amounts_of(
     return amounts
 
 
-def show_amounts(body: bpy.types.Object, amounts: np.ndarray) -> bool:
-    """Set the amounts (MOST,) on a body; False where it shows them already."""
-    held: Any = body
+def show_amounts(id: str, amounts: np.ndarray) -> bool:
+    """Set the amounts (MOST,) of a person; False where they are shown already."""
+    tree = find_components_group(id)
     changed = False
-    for name, four in zip(property_names(), np.reshape(amounts, (-1, 4)), strict=True):
-        before = held.get(name)
-        if before is None or np.abs(np.subtract(list(before), four)).max() > 1e-4:
-            held[name], changed = four.tolist(), True
+    for name, amount in zip(AMOUNTS, amounts.tolist(), strict=True):
+        node = tree.nodes.get(name) if tree is not None else None
+        if node is not None and abs(node.outputs[0].default_value - amount) > 1e-4:
+            node.outputs[0].default_value, changed = amount, True
     return changed

@@ -128,11 +128,11 @@ def screen(double: Any) -> bpy.types.Object:
     return plane
 
 
-def show_like(plane: bpy.types.Object, double: Any) -> None:
-    """Let the plane have the amounts of the double's body, as it evaluates them now."""
-    for name in part("addon.scene.materials.face_components").property_names():
-        plane[name] = list(double.body[name])
-    plane.update_tag()
+def amounts(double: Any) -> list[float]:
+    """How much of each component the double's face shows now, animation included."""
+    names = part("addon.scene.materials.face_components")
+    tree = names.find_components_group(double.id)
+    return [tree.nodes[name].outputs[0].default_value for name in names.AMOUNTS]
 
 
 def pixel(frame: int, path: Path, engine: str = "CYCLES") -> np.ndarray:

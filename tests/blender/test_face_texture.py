@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
-from face_support import STILL, level_of, pixel, screen, show_like, take, write_face_avatar
+from face_support import STILL, amounts, level_of, pixel, screen, take, write_face_avatar
 from footage_support import open_avatar
 from scene_support import part
 
@@ -108,39 +108,34 @@ def test_the_other_engine_shows_the_same_picture(root, tmp_path):
 def test_the_predicted_face_follows_keys_and_a_hand_moved_slider(root, tmp_path):
     double = double_of(root)
     root.likeness.look.face = "PREDICTED"
-    plane = screen(double)
+    screen(double)
     still = 255 * np.array(STILL)
     seen = {}
     for frame in (0, 11):
-        bpy.context.scene.frame_set(frame)
-        show_like(plane, double)
         seen[frame] = pixel(frame, tmp_path)
     assert seen[0] == pytest.approx(still, abs=1.5)
     assert seen[11] - seen[0] == pytest.approx(40.0, abs=4.0)
     bpy.context.scene.frame_set(0)
     double.shape_keys.key_blocks["jawOpen"].value = 0.5
     bpy.context.view_layer.update()
-    show_like(plane, double)
-    amounts = part("addon.scene.materials.face_components").property_names()
-    assert double.body[amounts[0]][0] == pytest.approx(0.5 * 0.4, abs=1e-3)
+    assert amounts(double)[0] == pytest.approx(0.5 * 0.4, abs=1e-3)
     bpy.context.scene.frame_set(11)
-    assert double.body[amounts[0]][0] == pytest.approx(0.4, abs=1e-3)
+    assert amounts(double)[0] == pytest.approx(0.4, abs=1e-3)
 
 
 def test_a_face_without_keys_is_predicted_at_every_frame(root):
     root.likeness.look.face = "PREDICTED"
     double = double_of(root)
-    name = part("addon.scene.materials.face_components").property_names()[0]
-    double.body.animation_data.action = None
+    tree = part("addon.scene.materials.face_components").find_components_group(double.id)
+    tree.animation_data.action = None
     for frame, share in ((0, 0.0), (11, 1.0)):
         bpy.context.scene.frame_set(frame)
-        assert double.body[name][0] == pytest.approx(0.4 * share, abs=1e-3)
+        assert amounts(double)[0] == pytest.approx(0.4 * share, abs=1e-3)
 
 
 def test_amounts_of_the_rig_are_those_of_the_performance(root):
     """Head and gaze are read back from the bones as they were keyed."""
     double = double_of(root)
-    amounts = part("addon.scene.face_amounts")
     rotation = part("core.rotation")
     turn = rotation.from_rotation_vector(np.array([[0.2, -0.3, 0.1]]))
     gaze = np.array([[[0.3, -0.1], [0.25, -0.15]]])
@@ -151,7 +146,7 @@ def test_amounts_of_the_rig_are_those_of_the_performance(root):
     part("addon.scene.build").apply_performance(bpy.context.scene, double, person, take, model=model)
     bpy.context.view_layer.update()
     bones = part("addon.scene.face_components").bones_of(double.id)
-    found, looks = amounts._posed(double.armature, *bones)
+    found, looks = part("addon.scene.face_amounts")._posed(double.armature, *bones)
     assert np.abs(np.sum(found * turn)) == pytest.approx(1.0, abs=1e-6)
     assert looks == pytest.approx(gaze, abs=1e-5)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The predicted texture as nodes: a change of the face's colour as the sum of a few pictures.
 
-The pictures are tiles of one image, for a material may hold few images; how much there is of each are
-properties of the object, which nodes read by attribute.
+The pictures are tiles of one image, for a material may hold few images; how much there is of each are value
+nodes. (As properties of the object they would make Blender evaluate its whole mesh again at each change.)
 """
 
 from __future__ import annotations
@@ -23,13 +23,8 @@ ACROSS = ceil(sqrt(MOST))
 """Tiles in a row of the image, and rows."""
 ZERO = 128
 """The level of a tile's texel where the component changes nothing."""
-PROPERTY = "likeness_face"
-"""Beginning of the object's properties of four amounts each: `likeness_face_0` .. ."""
-
-
-def property_names() -> tuple[str, ...]:
-    """The properties, each of four amounts."""
-    return tuple(f"{PROPERTY}_{n}" for n in range(MOST // 4))
+AMOUNTS = tuple(f"Amount {n}" for n in range(MOST))
+"""The value nodes."""
 
 
 def components_group(name: str, id: str) -> bpy.types.NodeTree:
@@ -52,22 +47,16 @@ def _new(name: str, id: str) -> bpy.types.NodeTree:
     tree, g, control, end = new_group(f"Likeness Face Components {name}", inputs, outputs)
     tree["likeness_role"], tree["likeness_id"] = ROLE, id
     scaled = g.vector("SCALE", control["Place"], scale=1.0 / ACROSS)
-    parts = []
-    for quarter, prop in enumerate(property_names()):
-        amounts = _amounts(g, prop)
-        parts += [_component(g, scaled, 4 * quarter + n, amount) for n, amount in enumerate(amounts)]
+    values = [g.node("ShaderNodeValue", label=label).outputs[0] for label in AMOUNTS]
+    for value in values:
+        value.default_value = 0.0
+    parts = [_component(g, scaled, number, value) for number, value in enumerate(values)]
     total = parts[0]
     for part in parts[1:]:
         total = g.vector("ADD", total, part)
     g.put(end.inputs["Change"], total)
     g.arrange()
     return tree
-
-
-def _amounts(g: Graph, prop: str) -> tuple[Any, ...]:
-    """Four properties of the object."""
-    node = g.node("ShaderNodeAttribute", label=prop, attribute_type="OBJECT", attribute_name=prop)
-    return (*g.separate(node.outputs["Color"]), node.outputs["Alpha"])
 
 
 def _component(g: Graph, scaled: Any, number: int, amount: Any) -> Any:
@@ -87,3 +76,8 @@ def tile_corner(number: int) -> tuple[float, float]:
 def tile_nodes(tree: Any) -> list[Any]:
     """The image nodes, all of the same image."""
     return [node for node in tree.nodes if node.type == "TEX_IMAGE" and node.name.startswith(TILES)]
+
+
+def amount_path(number: int) -> str:
+    """Data path of an amount in the group."""
+    return f'nodes["{AMOUNTS[number]}"].outputs[0].default_value'
