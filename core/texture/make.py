@@ -83,6 +83,8 @@ def make_textures(
     with stage("measure"):
         measured = measure(head, capture, atlas, still)
         made.colours = measured.colours()
+        # The body meets the still where it ends in its plain skin, whatever the cheeks are like.
+        made.colours["skin"] = [round(float(value), 4) for value in still.skin]
         made.appearance = measured.appearance()
     if settings.face_track and performance.frame_count > 1 and capture.movie is not None:
         with stage("face track"):
