@@ -31,7 +31,7 @@ PHENOTYPES = (
 LOOK_FIELDS = (
     "melanin", "redness", "freckles", "lip_amount", "eye_colour", "hair_melanin", "hair_redness",
     "hair_style", "stubble", "top", "top_colour", "bottom_colour", "skin_tint", "face", "face_strength",
-    "face_relief", "face_scalp", "face_eyes",
+    "face_relief", "face_scalp", "face_eyes", "brow_hairs",
 )  # fmt: skip
 """Fields of `Look` that are sliders."""
 
@@ -83,7 +83,7 @@ def look_from(group: Any, avatar: Avatar) -> Look:
     values: dict[str, Any] = {}
     for name in (name for name in LOOK_FIELDS if name in known):
         value = getattr(group, name)
-        values[name] = value if isinstance(value, str | float) else tuple(value)
+        values[name] = value if isinstance(value, str | float | bool) else tuple(value)
     dye = tuple(group.hair_colour) if group.use_hair_colour else None
     return replace(Look.of(avatar), **values, hair_dye=dye)
 
@@ -140,7 +140,7 @@ def _look_values(group: Any) -> list[Any]:
     values: list[Any] = []
     for name in LOOK_FIELDS:
         value = getattr(group, name)
-        values += [value] if isinstance(value, str | float) else [float(part) for part in value]
+        values += [value] if isinstance(value, str | float | bool) else [float(part) for part in value]
     return [*values, bool(group.use_hair_colour), *map(float, group.hair_colour)]
 
 

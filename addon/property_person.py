@@ -194,6 +194,12 @@ class LikenessLook(bpy.types.PropertyGroup):
         _look_changed,
     )
     hair_redness: _share("Hair Redness", "Share of red pigment in the hair", 0.35, _look_changed)
+    brow_hairs: BoolProperty(
+        name="Brow Hairs",
+        description="Let hairs grow on the eyebrows; a face texture shows the person's own without them",
+        default=True,
+        update=_look_changed,
+    )
     stubble: _share(
         "Stubble", "Beard shadow of the painted skin, from none, 0, to three days, 1", 0.0, _look_changed
     )

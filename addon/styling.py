@@ -63,7 +63,7 @@ def set_face(context: Context, root: Root, face: str) -> str:
 def check_faces() -> None:
     """After a file was opened: find faces' pictures that have moved along with their avatars."""
     for scene in bpy.data.scenes:
-        for double in find_doubles(scene):
+        for double in (d for d in find_doubles(scene) if d.root.library is None):
             check_pictures(double, Path(bpy.path.abspath(note_of(double.root).folder)) / "textures")
 
 

@@ -120,6 +120,7 @@ class HairPanel(DoublePanel, bpy.types.Panel):
         else:
             group.prop(look, "hair_melanin", text="Pigment", slider=True)
             group.prop(look, "hair_redness", text="Redness", slider=True)
+        column.prop(look, "brow_hairs")
         column.prop(look, "stubble", slider=True)
 
 

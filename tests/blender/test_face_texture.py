@@ -242,3 +242,42 @@ def test_measured_colours_make_the_look(module):
     assert (own.iris_radius, own.pupil) == (0.4, 0.5)
     hair = part("addon.scene.materials.pigment").hair_colour(own.hair_melanin, own.hair_redness)
     assert hair == pytest.approx((0.2014, 0.1107, 0.0504), rel=0.1)
+
+
+def test_skin_tone_and_tint_move_texture_and_body_together(root):
+    double, look = double_of(root), root.likeness.look
+    skin = part("addon.scene.materials.assign").slot_material(double.body.data, "Skin")
+    inputs = skin.node_tree.nodes["Likeness Skin"].inputs
+    assert tuple(inputs["Face Tint"].default_value[:3]) == (1.0, 1.0, 1.0)
+    look.melanin, look.skin_tint = 0.8, (1.0, 0.5, 0.5)
+    tone = part("addon.scene.materials.pigment").tone
+    ratio = np.array(tone(0.8)) / np.array(tone(0.4))
+    assert np.array(inputs["Face Tint"].default_value[:3]) == pytest.approx(ratio, rel=1e-3)
+    assert inputs["Melanin"].default_value == pytest.approx(0.8)
+    assert tuple(inputs["Tint"].default_value[:3]) == pytest.approx((1.0, 0.5, 0.5))
+
+
+def test_hair_takes_a_plain_colour_and_brows_may_go(root):
+    look, double = root.likeness.look, double_of(root)
+    hair = double.part("hair").data.materials[0]
+    inputs = next(node for node in hair.node_tree.nodes if node.type == "GROUP").inputs
+    look.hair_colour = (0.5, 0.05, 0.1)
+    before = inputs["Melanin"].default_value
+    look.use_hair_colour = True
+    white = np.array(part("addon.scene.materials.pigment").hair_colour(0.0, 0.0))
+    assert np.array(inputs["Tint"].default_value[:3]) * white == pytest.approx((0.5, 0.05, 0.1), rel=1e-3)
+    look.use_hair_colour, look.brow_hairs = False, False
+    assert inputs["Melanin"].default_value == before
+    assert double.part("brows").hide_render
+
+
+def test_operators_choose_the_face_and_show_what_was_invented(root):
+    session = part("addon.session")
+    assert bpy.ops.likeness.set_face(face="STILL") == {"FINISHED"}
+    assert (root.likeness.look.face, session.face_of(root)) == ("STILL", ("STILL", ""))
+    bpy.ops.likeness.show_invented()
+    assert not session.shows_invented(root)  # there is no coverage picture
+    tree = part("addon.scene.materials.face").find_face_group(root["likeness_id"])
+    assert not tree.nodes["Track"].image_user.use_auto_refresh
+    bpy.ops.likeness.set_face(face="TRACK")
+    assert tree.nodes["Track"].image_user.use_auto_refresh

@@ -63,6 +63,8 @@ class Look:
     """Share of the iris's radius."""
     brow_melanin: float | None = None
     """Of the eyebrows; None takes a little more than the hair's."""
+    brow_hairs: bool = True
+    """Whether the eyebrows have hairs; a texture shows its own brows without them."""
     hair_dye: Colour | None = None
     """A plain colour of the hair of the head, instead of pigment."""
     face: str = "NONE"
