@@ -46,34 +46,39 @@ class SeeThrough(Unprojector):
         found = super().unproject(picture, camera, row, vertices)
         scale = picture.shape[1] / float(camera.size[row, 0])
         px = scale * camera.project(np.asarray(vertices, np.float64)[self.rows], row)
-        places = self._points @ px.astype(np.float32)
+        x, y = (self._points @ axis for axis in px.astype(np.float32).T.copy())
         height, width = picture.shape[:2]
-        within = np.all((places > 0) & (places < (width, height)), axis=1)
-        texels = self._texels[within]
-        found.rgb.reshape(-1, 3)[texels] = _looked_up(picture, places[within], found.density)
+        texels, within = self._texels, (x > 0) & (y > 0) & (x < width) & (y < height)
+        if not within.all():
+            x, y, texels = x[within], y[within], texels[within]
+        found.rgb.reshape(-1, 3)[texels] = _looked_up(picture, x, y, found.density)
         found.weight.reshape(-1)[texels] = 255
         return found
 
 
-def _looked_up(picture: Array, places: Array, density: float) -> Array:
-    """(k, 3) uint8 of the picture at places (k, 2) px, from a smaller copy where texels are far apart in it.
+def _looked_up(picture: Array, x: Array, y: Array, density: float) -> Array:
+    """(k, 3) uint8 of the picture at places (k,) px, from a smaller copy where texels are far apart in it.
 
     density: px per texel.
     """
     import cv2
 
-    if not len(places):
+    if not len(x):
         return np.zeros((0, 3), np.uint8)
-    low = np.maximum(np.floor(places.min(axis=0)).astype(int) - 2, 0)
-    high = np.ceil(places.max(axis=0)).astype(int) + 2
-    part, shrunk = picture[low[1] : high[1], low[0] : high[0]], np.ones(2, np.float32)
+    left, top = max(int(x.min()) - 2, 0), max(int(y.min()) - 2, 0)
+    part, shrunk = picture[top : int(y.max()) + 3, left : int(x.max()) + 3], (1.0, 1.0)
     if density > 1.5:
-        size = np.maximum(np.rint(np.array(part.shape[1::-1]) / density), 1).astype(int)
-        shrunk = (size / part.shape[1::-1]).astype(np.float32)
-        part = cv2.resize(part, size.tolist(), interpolation=cv2.INTER_AREA)
-    lines = -(-len(places) // _LINE)
-    where = np.zeros((lines * _LINE, 2), np.float32)
-    where[: len(places)] = (places - low) * shrunk - np.float32(0.5)
-    x, y = np.ascontiguousarray(where.T).reshape(2, lines, _LINE)
-    seen = cv2.remap(np.ascontiguousarray(part), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return seen.reshape(-1, 3)[: len(places)]
+        height, width = part.shape[:2]
+        size = max(round(width / density), 1), max(round(height / density), 1)
+        part, shrunk = (
+            cv2.resize(part, size, interpolation=cv2.INTER_AREA),
+            (size[0] / width, size[1] / height),
+        )
+    lines = -(-len(x) // _LINE)
+    where = np.zeros((2, lines * _LINE), np.float32)
+    where[0, : len(x)] = (x - np.float32(left)) * np.float32(shrunk[0]) - np.float32(0.5)
+    where[1, : len(y)] = (y - np.float32(top)) * np.float32(shrunk[1]) - np.float32(0.5)
+    columns, rows = where.reshape(2, lines, _LINE)
+    part = np.ascontiguousarray(part)
+    seen = cv2.remap(part, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return seen.reshape(-1, 3)[: len(x)]
