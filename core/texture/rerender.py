@@ -22,6 +22,8 @@ Array = np.ndarray
 
 SMALLEST = 64
 """Width of the smallest copy of a texture."""
+_LINE = 256
+"""Pixels are looked up in lines of so many: no side of what cv2 looks up may be longer than 32767."""
 
 
 class Shading(Protocol):
@@ -52,16 +54,12 @@ class Pyramid:
             self.levels.append(cv2.resize(self.levels[-1], (size, size), interpolation=cv2.INTER_AREA))
 
     def at(self, uv: Array, level: Array) -> Array:
-        """(h, w, 3) float32 colours at uv (h, w, 2), each from its level (h, w) int."""
-        result = np.zeros((*uv.shape[:2], 3), np.float32)
+        """(n, 3) float32 colours at uv (n, 2), each from its level (n,) int."""
+        result = np.empty((len(uv), 3), np.float32)
         level = np.clip(level, 0, len(self.levels) - 1)
-        for number in np.unique(level):
-            picture = self.levels[number]
-            size = np.float32(picture.shape[0])
-            x, y = uv[..., 0] * size - 0.5, (1.0 - uv[..., 1]) * size - 0.5
-            chosen = level == number
-            found = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            result[chosen] = found[chosen]
+        for number in np.flatnonzero(np.bincount(level)):
+            chosen = np.flatnonzero(level == number)
+            result[chosen] = _looked_up(self.levels[number], uv[chosen])
         return result
 
 
@@ -72,10 +70,12 @@ class View:
         self.size, self.corner = size, corner
         self.triangle = maps["triangle"]
         """(h, w) int32 of the atlas's triangles, -1 where there is none; of the box, as what follows."""
-        self.region, self.uv, self.normals = maps["region"], maps["uv"], maps["normals"]
-        """(h, w) uint8, (h, w, 2), and (h, w, 3) unit vectors in the view frame."""
+        self.region = maps["region"]
+        """(h, w) uint8."""
+        self.uv, self.normals = maps["uv"], maps["normals"]
+        """(n, 2), and (n, 3) unit vectors in the view frame, of the n pixels that show the head, by rows."""
         self.footprint = maps["footprint"]
-        """(h, w) log2 of the share of a texture's width that a pixel spans."""
+        """(n,) log2 of the share of a texture's width that a pixel spans."""
 
     def picture(
         self,
@@ -85,17 +85,20 @@ class View:
         background: Array | None = None,
     ) -> Array:
         """(H, W, 3) uint8 sRGB: the texture, lit where there is a lighting, times a gain (3,) per channel."""
-        pyramid = texture if isinstance(texture, Pyramid) else Pyramid(texture)
-        level = np.rint(self.footprint + np.log2(pyramid.levels[0].shape[0])).astype(np.int32)
-        colour = pyramid.at(self.uv, level)
-        seen = self.region > 0
+        colour = self.albedo(texture)
         if lighting is not None:
-            colour[seen] *= lighting.shade(self.normals[seen])
+            colour *= lighting.shade(self.normals)
         if gain is not None:
             colour *= np.asarray(gain, np.float32)
         result = np.zeros((*self.size, 3), np.uint8) if background is None else background.copy()
-        self._box(result)[seen] = to_srgb(colour[seen])
+        self._box(result)[self.triangle >= 0] = to_srgb(colour)
         return result
+
+    def albedo(self, texture: Array | Pyramid) -> Array:
+        """(n, 3) float32 linear: the texture at the n pixels that show the head."""
+        pyramid = texture if isinstance(texture, Pyramid) else Pyramid(texture)
+        level = np.rint(self.footprint + np.log2(pyramid.levels[0].shape[0])).astype(np.int32)
+        return pyramid.at(self.uv, np.maximum(level, 0))
 
     def regions(self) -> Array:
         """(H, W) uint8."""
@@ -157,18 +160,19 @@ class Rerenderer:
     def _maps(self, buffer: Buffer, pixels: Array, normals: Array) -> dict[str, Array]:
         seen = buffer.covered
         number, weights = buffer.triangle[seen], buffer.weights[seen]
-        shape = seen.shape
-        maps = {"region": np.zeros(shape, np.uint8), "uv": np.zeros((*shape, 2), np.float32)}
-        maps |= {"normals": np.zeros((*shape, 3), np.float32), "footprint": np.zeros(shape, np.float32)}
-        maps["triangle"] = buffer.triangle
-        maps["region"][seen] = self.regions[number]
-        maps["uv"][seen] = _mixed(weights, self.uv, number)
+        region = np.zeros(seen.shape, np.uint8)
+        region[seen] = self.regions[number]
         found = _mixed(weights, normals.astype(np.float32)[self.triangles], number)
-        maps["normals"][seen] = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+        found /= np.sqrt(np.maximum(np.einsum("nk,nk->n", found, found), np.float32(1e-18)))[:, None]
         shown = np.abs(_doubled_areas(pixels[self.triangles]))
         footprint = 0.5 * np.log2(np.maximum(self._uv_area, 1e-12) / np.maximum(shown, 1e-6))
-        maps["footprint"][seen] = footprint[number]
-        return maps
+        return {
+            "triangle": buffer.triangle,
+            "region": region,
+            "uv": _mixed(weights, self.uv, number),
+            "normals": found,
+            "footprint": footprint.astype(np.float32)[number],
+        }
 
 
 def vertex_normals(vertices: Array, triangles: Array) -> Array:
@@ -183,6 +187,19 @@ def vertex_normals(vertices: Array, triangles: Array) -> Array:
         axis=1,
     )
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+
+
+def _looked_up(picture: Array, uv: Array) -> Array:
+    """(n, 3) float32 of a texture (S, S, 3) at uv (n, 2), linear between texels."""
+    size, lines = np.float32(picture.shape[0]), -(-len(uv) // _LINE)
+    x, y = np.zeros((2, lines * _LINE), np.float32)
+    x[: len(uv)] = uv[:, 0] * size - np.float32(0.5)
+    y[: len(uv)] = (np.float32(1.0) - uv[:, 1]) * size - np.float32(0.5)
+    shape = lines, _LINE
+    found = cv2.remap(
+        picture, x.reshape(shape), y.reshape(shape), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return found.reshape(-1, 3)[: len(uv)]
 
 
 def _mixed(weights: Array, corners: Array, number: Array) -> Array:

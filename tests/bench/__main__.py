@@ -78,7 +78,7 @@ def lines(name: str, result: dict[str, Any]) -> Iterator[str]:
     for key, value in result.get("figures", {}).items():
         bound = f"  (at most {result['most'][key]:g})" if key in result["most"] else ""
         bound = f"  (at least {result['least'][key]:g})" if key in result["least"] else bound
-        yield f"{name:<12} {key:<28} {value:>12.4g}{bound}{'  MISSED' if key in result['missed'] else ''}"
+        yield f"{name:<12} {key:<40} {value:>10.4g}{bound}{'  MISSED' if key in result['missed'] else ''}"
     for note in result.get("notes", []):
         yield f"{name:<12} {note}"
 

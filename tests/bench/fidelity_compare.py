@@ -143,12 +143,12 @@ def light_of(view: View, albedo: Pyramid, footage: Array) -> tuple[Lighting, Arr
     light is no part of what a texture should know.
     """
     (y, x), (height, width) = view.corner, view.region.shape
-    face = is_face(view.region)
-    colours = to_linear(footage[y : y + height, x : x + width])[face]
-    level = np.rint(view.footprint + np.log2(albedo.levels[0].shape[0])).astype(np.int32)
-    known, weights = albedo.at(view.uv, level)[face], np.ones(len(colours), np.float32)
-    light = estimate_lighting(view.normals[face], colours, weights, albedo=known)
-    return light, frame_gain(colours, light.shade(view.normals[face]) * known, weights)
+    shown = view.triangle >= 0
+    face = is_face(view.region[shown])
+    colours = to_linear(footage[y : y + height, x : x + width][shown][face])
+    known, normals, weights = view.albedo(albedo)[face], view.normals[face], np.ones(len(colours), np.float32)
+    light = estimate_lighting(normals, colours, weights, albedo=known)
+    return light, frame_gain(colours, light.shade(normals) * known, weights)
 
 
 def spread_out(weights: Array, candidates: Array, count: int) -> list[int]:
