@@ -42,6 +42,8 @@ class Layer:
     """(COARSE, COARSE, 3) float32: what makes the square root of albedo out of that of footage."""
     trust: Array
     """(COARSE, COARSE) float32 0..1: how far other frames, and what is known of skin, agree."""
+    broad: Array | None = None
+    """(COARSE, COARSE, 3) float32 square root of albedo, once it was judged."""
 
     def root(self, box: tuple[slice, slice]) -> Array:
         """(h, w, 3) float32 square root of linear albedo in a box of the atlas."""

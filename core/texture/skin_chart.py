@@ -15,7 +15,7 @@ from .blend import Bands, shares
 from .choose import Choice
 from .layers import COARSE, Layer, enlarged, shown, within
 from .texels import TexelTable
-from .trust import Places, Tones
+from .trust import Places, Tones, skin_colour
 
 Array = np.ndarray
 Box = tuple[slice, slice]
@@ -89,7 +89,9 @@ def _blended(making: Making) -> tuple[Array, Array]:
     chart = TexelTable.of(making.atlas, size).chart[box] == SKIN
     blend, best = Bands(chart.shape, making.levels), np.zeros(chart.shape, np.float32)
     step = 2**making.levels
-    for layer, fine, coarse in zip(making.layers, *_worths(making), strict=True):
+    for layer, fine, coarse in zip(
+        making.layers, *_worths(making.layers, making.choice, making.places), strict=True
+    ):
         part = shown(layer.weight[box], 2 * step, step)
         if part is None:
             continue
@@ -102,18 +104,26 @@ def _blended(making: Making) -> tuple[Array, Array]:
     return blend.result(), best
 
 
-def _worths(making: Making) -> tuple[Array, Array]:
+def blended_tone(layers: Sequence[Layer], choice: Choice, places: Places) -> Array:
+    """(3,) float32 square root of albedo of plain skin as the blend will have it."""
+    sharp, _ = _worths(layers, choice, places)
+    roots = [layer.broad for layer in layers if layer.broad is not None]
+    blended = sum(share[..., None] * root for share, root in zip(sharp, roots, strict=True))
+    return skin_colour(np.asarray(blended), sharp.sum(axis=0) * places.plain)
+
+
+def _worths(layers: Sequence[Layer], choice: Choice, places: Places) -> tuple[Array, Array]:
     """Shares of the layers ((N, COARSE, COARSE)) in fine bands, where one takes nearly all and the leading
     one is preferred, and in coarse ones.
     """
     worth = []
-    for layer in making.layers:
+    for layer in layers:
         weight = cv2.resize(layer.weight, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
         value = weight.astype(np.float32) / 255 * layer.trust
-        worth.append(value * (1.0 if layer.index in making.choice.main else LAST_RESORT))
+        worth.append(value * (1.0 if layer.index in choice.main else LAST_RESORT))
     smooth = shares(np.stack(worth), 1.5)
     preferred = [cv2.GaussianBlur(value, (0, 0), 2.0) for value in worth]
-    preferred[0] = preferred[0] * (LEAD + (LEAD_IN_FACE - LEAD) * making.places.face)
+    preferred[0] = preferred[0] * (LEAD + (LEAD_IN_FACE - LEAD) * places.face)
     return shares(np.stack(preferred), 8.0), smooth
 
 

@@ -22,9 +22,9 @@ from .mouth_charts import FLESH, mouth_picture
 from .mouth_charts import TEETH as WHITE_TEETH
 from .posed import PosedHead
 from .relight import take_out_light
-from .skin_chart import Making, box_of, skin_picture
+from .skin_chart import Making, blended_tone, box_of, skin_picture
 from .texels import TexelTable
-from .trust import judge, places_of
+from .trust import Tones, judge, places_of
 from .unproject import Unprojector
 
 Array = np.ndarray
@@ -82,6 +82,7 @@ def make_still(
     lighting, gain = take_out_light(head, atlas, layers, len(main), photos)
     places = places_of(head.model, atlas)
     tones = judge(layers, places)
+    tones = Tones(blended_tone(layers, choice, places), tones.hair)
     scale = tone.level_for(tones.skin, melanin)
     making = Making(atlas, layers, choice, places, tones, scale, work)
     root, seen = _assembled(making)

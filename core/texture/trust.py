@@ -116,6 +116,7 @@ def judge(layers: Sequence[Layer], places: Places) -> Tones:
     agreement = _agreement(roots, middle, weights)
     bare = _bare_neck(middle, most, skin, places)
     for layer, root, agreed in zip(layers, roots, agreement, strict=True):
+        layer.broad = root
         known = np.maximum(
             _likeness(root, skin, shade=SHADE * places.neck),
             places.fringe * _likeness_between(root, hair, skin),
