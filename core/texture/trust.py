@@ -78,7 +78,7 @@ def places_of(model: HeadModel, atlas: HeadAtlas, size: int = COARSE) -> Places:
     jaw = ((load_embedding(model).points(rest.vertices)[CHIN] - eyes.mean(axis=0)) / unit)[1]
     soft = np.clip(2 * cv2.GaussianBlur(face.astype(np.float32), (0, 0), size / 170) - 1, 0, 1) * chart
     neck = np.clip((jaw + 0.3 - local[..., 1]) / 0.3, 0, 1) * (1 - soft) * chart
-    collar = np.clip((jaw - 0.55 - local[..., 1]) / 0.4, 0, 1) * neck
+    collar = np.clip((jaw - 0.4 - local[..., 1]) / 0.25, 0, 1) * neck
     plain = table.sample(skin_regions(model).plain[:, None])[..., 0] * chart
     even = cv2.GaussianBlur(np.maximum(soft, neck), (0, 0), size / 170) * (1 - scalp) * chart
     back = np.clip((-1.9 - local[..., 2]) / 0.4, 0, 1) * chart
