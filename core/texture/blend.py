@@ -9,7 +9,6 @@ Colours should be in a perceptual scale such as the square root of linear light.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 Array = np.ndarray
@@ -20,11 +19,15 @@ _LEAST = 1e-3
 
 def down(picture: Array) -> Array:
     """Half the size, smoothed, float32 (H, W) or (H, W, C); H and W even."""
+    import cv2
+
     return cv2.pyrDown(picture, borderType=cv2.BORDER_REFLECT_101)
 
 
 def up(picture: Array) -> Array:
     """Double the size, smooth."""
+    import cv2
+
     return cv2.pyrUp(picture, borderType=cv2.BORDER_REFLECT_101)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from .colour import LUMINANCE
@@ -37,6 +36,8 @@ def eye_picture(
 
     inside: (h, w) bool, the disc. scale: what makes albedo of the layers' squares.
     """
+    import cv2
+
     size = max(inside.shape)
     root, seen = mean_of(layers, box, erode=max(1, round(_LID * size / 2)))
     root, seen = root * np.sqrt(scale), seen * inside
@@ -55,6 +56,8 @@ def eye_picture(
 
 def alike_eyes(eyes: list[tuple[Array, Array]]) -> list[tuple[Array, Array]]:
     """The eyes as they are, or, where one iris was seen much worse, that eye as the other's mirror image."""
+    import cv2
+
     if len(eyes) != 2:
         return eyes
     amounts = [float(known[distance(known) < IRIS_SHARE].sum()) / known.size for _, known in eyes]
@@ -86,6 +89,8 @@ def iris_trust(root: Array, known: Array, away: Array, white: Array) -> float:
 
 def glints(root: Array, seen: Array, away: Array) -> Array:
     """(h, w) float32 0..1: reflections on the iris, much brighter than what is as far from the pupil."""
+    import cv2
+
     bright = root @ LUMINANCE
     ring = np.clip((away * _STEPS).astype(int), 0, 2 * _STEPS - 1)
     usual = np.full(2 * _STEPS, np.inf)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import cv2
 import numpy as np
 
 from .blend import Bands, completed, down, up
@@ -42,6 +41,8 @@ def continued(picture: Array, seen: Array, prior: Array, reach: float, near: flo
     Within about `near` pixels of what is seen, whatever it is goes on smoothly. Farther away is `prior`
     ((H, W, 3), over 0), in the tint that seen places of the same kind have, which fades over some `reach`.
     """
+    import cv2
+
     step = max(1, int(near) // 3)
     size = (seen.shape[1] // step, seen.shape[0] // step)
     weight = cv2.resize(seen, size, interpolation=cv2.INTER_AREA)
@@ -60,6 +61,8 @@ def continued(picture: Array, seen: Array, prior: Array, reach: float, near: flo
 
 def _fading(known: Array, reach: float) -> Array:
     """(H, W) float32 1 where something is known, falling with the distance from it in pixels."""
+    import cv2
+
     away = cv2.distanceTransform((known < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     return np.exp(-(np.minimum(away / max(reach, 1e-6), 10) ** 2)).astype(np.float32)
 
@@ -89,6 +92,8 @@ def grain(shape: tuple[int, ...], strengths: list[float], seed: int = 7) -> Arra
 
 def _noise(shape: tuple[int, ...], level: int, seed: int) -> Array:
     """(H, W) float32 noise of one band."""
+    import cv2
+
     size = (-(-shape[0] // 2**level) + 2, -(-shape[1] // 2**level) + 2)
     noise = np.random.default_rng(seed + level).standard_normal(size, np.float32)
     noise -= cv2.GaussianBlur(noise, (0, 0), 1.0)
@@ -108,6 +113,8 @@ def grained(albedo: Array, amount: Array, strength: float, tile: int = 512) -> A
     """The picture ((S, S, 3) uint8) with fine grain of a relative `strength` where `amount` ((S, S) float32
     0..1) says.
     """
+    import cv2
+
     noise = grain((tile, tile), [strength, strength])
     times = -(-albedo.shape[0] // tile)
     gain = 1 + np.tile(noise, (times, times))[: albedo.shape[0], : albedo.shape[1]] * amount
@@ -118,6 +125,8 @@ def with_gutters(picture: Array, inside: Array) -> Array:
     """The picture (S, S, C) float32 continued beyond the charts (`inside` (S, S) bool), so that neither
     filtering nor smaller copies bring in anything foreign.
     """
+    import cv2
+
     distance, nearest = cv2.distanceTransformWithLabels(
         (~inside).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )

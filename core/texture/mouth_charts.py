@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from .blend import completed
@@ -29,6 +28,8 @@ def mouth_picture(
     plain: (3,) linear albedo where nothing was seen. Lips shade what is behind them: where it was seen, its
     brighter part gets the level of `plain`. scale: what makes albedo of the layers' squares.
     """
+    import cv2
+
     root, seen = mean_of(layers, box, erode=1)
     seen = seen * _hue_share(root, np.sqrt(plain / scale))
     target = np.sqrt(plain / scale).astype(np.float32)

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from ..head.atlas import SKIN, HeadAtlas
@@ -116,6 +115,8 @@ def _worths(layers: Sequence[Layer], choice: Choice, places: Places) -> tuple[Ar
     """Shares of the layers ((N, COARSE, COARSE)) in fine bands, where one takes nearly all and the leading
     one is preferred, and in coarse ones.
     """
+    import cv2
+
     worth = []
     for layer in layers:
         weight = cv2.resize(layer.weight, (COARSE, COARSE), interpolation=cv2.INTER_AREA)

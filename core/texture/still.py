@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from ..capture import Capture
@@ -66,6 +65,8 @@ def make_still(
     size: side in px, from 256 on; 0 is `SIZE`. melanin: 0..1 as measured, which fixes the
     level. Needs av, cv2 and scipy. CaptureError where none of the footage can be read.
     """
+    import cv2
+
     size = size or SIZE
     photos = len(head.camera.focal) > 1 or capture.movie is None
     choice, pictures = chosen_pictures(head, capture, photos)

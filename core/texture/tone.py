@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from .colour import LUMINANCE
@@ -42,6 +41,8 @@ def prior(scalp: Array, chart: Array, skin: Array, hair: Array) -> Array:
     """(H, W, 3) float32 what is expected where nothing was seen: skin, and hair on the scalp ((H, W) 0..1);
     chart: (H, W) 1 within the skin's chart, beyond which `scalp` has no meaning.
     """
+    import cv2
+
     sigma = max(scalp.shape[1] / 200, 0.8)
     soft = cv2.GaussianBlur(scalp * chart, (0, 0), sigma) / np.maximum(
         cv2.GaussianBlur(chart, (0, 0), sigma), 1e-3
@@ -55,6 +56,8 @@ def evened(root: Array, towards: Array, amount: Array, alike: Array) -> Array:
     `alike` ((H, W) 0..1) of the way to what the other side has, for no face is darker on one. There broad
     gloss is dulled too.
     """
+    import cv2
+
     size = (BROAD, max(round(BROAD * root.shape[0] / root.shape[1]), 1))
     broad, wanted = (cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in (root, towards))
     broad = cv2.GaussianBlur(broad, (0, 0), 2.0)
