@@ -28,8 +28,8 @@ Array = np.ndarray
 
 COARSE = 4
 """Weights change as slowly as every fourth texel tells."""
-SLOW = 128
-"""Side of the maps of light and of the border's colours: two or three millimetres of a face."""
+SLOW, SLOWER = 128, 64
+"""Sides of the map of light, two or three millimetres of a face, and of the border's colours."""
 ENOUGH = 0.8
 """Weight of a texel from which on it is as in the footage: wrinkles at the side of the face are no less true
 for being seen at an angle."""
@@ -54,7 +54,7 @@ class Layer:
     coarse: Array
     """(S / 4, S / 4) uint8 weight, times where the track is live."""
     colour: Array
-    """(`SLOW`, `SLOW`, 3) float32: log of what the border's colour is to be multiplied by."""
+    """(`SLOWER`, `SLOWER`, 3) float32: log of what the border's colour is to be multiplied by."""
     density: float
     """px per texel."""
 
@@ -105,11 +105,14 @@ class FrameMaker:
 
     def laid_in(self, layer: Layer, weight: Array, colour: Array) -> Array:
         """(S, S, 3) uint8: the still with the layer on it. weight: (S / 4, S / 4) float32 0..255, the layer's
-        coarse one made steady; colour: (`SLOW`, `SLOW`, 3) likewise.
+        coarse one made steady; colour: (`SLOWER`, `SLOWER`, 3) likewise.
         """
+        import cv2
+
         kept = np.where(self.mask.quick, 1.0, weight / np.maximum(layer.coarse, 1))
         share = (kept * self.mask.live).astype(np.float32)
-        factors = layer.factors * np.exp(colour)
+        factors = cv2.resize(np.exp(colour), (SLOW, SLOW), interpolation=cv2.INTER_LINEAR)
+        factors *= layer.factors
         seen = (share > 0) & (layer.coarse > 0)
         picture = self.albedo.copy()
         for top in range(0, self.size, _STRIP):
@@ -163,20 +166,22 @@ class _Border:
         """under: (S, S, 3) float32, the still's levels plus `TOE`; rim: (`SLOW`, `SLOW`) float32."""
         import cv2
 
-        self._log = np.log(cv2.resize(under, (SLOW, SLOW), interpolation=cv2.INTER_AREA))
-        self._rim = rim
+        size = (SLOWER, SLOWER)
+        self._log = np.log(cv2.resize(under, size, interpolation=cv2.INTER_AREA))
+        self._rim = cv2.resize(rim, size, interpolation=cv2.INTER_AREA)
 
     def colour(self, rgb: Array, coarse: Array, factors: Array) -> Array:
-        """(`SLOW`, `SLOW`, 3) float32: log of the still over the picture near the border, 0 far from it."""
+        """(`SLOWER`, `SLOWER`, 3) float32: log of the still over the picture near the border, 0 far off."""
         import cv2
 
-        size = (SLOW, SLOW)
-        small = cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR).astype(np.float32) + TOE
-        small *= factors
+        size = (SLOWER, SLOWER)
+        small = cv2.resize(rgb, (SLOW, SLOW), interpolation=cv2.INTER_LINEAR)
+        small = cv2.resize(small, size, interpolation=cv2.INTER_AREA).astype(np.float32) + TOE
+        small *= cv2.resize(factors, size, interpolation=cv2.INTER_AREA)
         weight = cv2.resize(coarse, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
         band = weight * np.maximum(10 - 25 * weight, 0) * self._rim
         off = self._log - np.log(np.maximum(small, 1.0))
         band = band * np.maximum(1.0 - (np.abs(off).max(axis=-1) / _FARTHEST) ** 2, 0.0) ** 2
         both = np.dstack([off * band[..., None], band])
-        spread = cv2.GaussianBlur(both, (0, 0), REACH * SLOW, borderType=cv2.BORDER_CONSTANT)
+        spread = cv2.GaussianBlur(both, (0, 0), REACH * SLOWER, borderType=cv2.BORDER_CONSTANT)
         return spread[..., :3] / (spread[..., 3:] + np.float32(0.15))
