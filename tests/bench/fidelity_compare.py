@@ -13,7 +13,7 @@ import numpy as np
 from core.texture.colour import to_linear
 from core.texture.face_regions import NAMES, is_face
 from core.texture.footage import footage_pictures
-from core.texture.lighting import Lighting, estimate_lighting, frame_gain
+from core.texture.lighting import Lighting, frame_gain, irradiance_basis
 from core.texture.rerender import Pyramid, Rerenderer, View
 from tests.bench.fidelity_metrics import Lpips, psnr, ssim, ssim_map
 from tests.bench.fidelity_subject import Subject
@@ -22,6 +22,8 @@ Array = np.ndarray
 
 SHOWN_STEP = 4
 """Of the samples the texture saw, one in so many is measured: they are told for comparison alone."""
+ROUNDS = 4
+"""Of the fit of a photo's light."""
 LPIPS_STEP = 6
 """Of the samples that were held out, one in so many goes through the slow network."""
 
@@ -147,8 +149,23 @@ def light_of(view: View, albedo: Pyramid, footage: Array) -> tuple[Lighting, Arr
     face = is_face(view.region[shown])
     colours = to_linear(footage[y : y + height, x : x + width][shown][face])
     known, normals, weights = view.albedo(albedo)[face], view.normals[face], np.ones(len(colours), np.float32)
-    light = estimate_lighting(normals, colours, weights, albedo=known)
+    light = Lighting(
+        np.stack([coefficients(normals, *pair) for pair in zip(known.T, colours.T, strict=True)], 1)
+    )
     return light, frame_gain(colours, light.shade(normals) * known, weights)
+
+
+def coefficients(normals: Array, albedo: Array, colours: Array) -> Array:
+    """(9,) float32 of the light that turns an albedo (n,) into colours (n,), linear, by least squares in which
+    what is far off counts less and less; shade is 1 on average.
+    """
+    basis, weights = irradiance_basis(normals), np.ones((len(albedo), 1), np.float32)
+    found = np.zeros(basis.shape[1], np.float32)
+    for _ in range(ROUNDS):
+        found = np.linalg.lstsq(weights * albedo[:, None] * basis, weights[:, 0] * colours, rcond=None)[0]
+        off = np.abs(basis @ found * albedo - colours)
+        weights = 1.0 / np.maximum(off / np.median(off), 1.0)[:, None]
+    return found / float((basis @ found).mean())
 
 
 def spread_out(weights: Array, candidates: Array, count: int) -> list[int]:
