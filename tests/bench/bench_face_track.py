@@ -120,7 +120,9 @@ def whole_way(name: str, head: PosedHead, capture: Capture, still: Still, out: P
 
 def steps(name: str, head: PosedHead, capture: Capture, still: Still, out: Path) -> dict[str, float]:
     """Milliseconds of each step of one picture, median."""
+    used = time.process_time()
     maker = FrameMaker(head, load_atlas(head.model), still, chosen_size(head))
+    making = time.process_time() - used
     look, used = maker.unprojector, time.process_time()
     pictures = [item[:2] for item in footage_pictures(capture, head.performance, range(PICTURES))]
     decoding = 1000.0 * (time.process_time() - used) / len(pictures)
@@ -142,7 +144,7 @@ def steps(name: str, head: PosedHead, capture: Capture, still: Still, out: Path)
             planes = timed("planes", lambda x=laid: planes_of(x))
             timed("encode", lambda p=planes: movie.write_planes(*p))
     figures = {f"{name}_{step}_ms": float(np.median(values)) for step, values in spent.items()}
-    return {f"{name}_decode_ms": decoding, **figures}
+    return {f"{name}_setup_s": making, f"{name}_decode_ms": decoding, **figures}
 
 
 def low_rank_figures(track: FaceTrack, movie: Path) -> dict[str, float]:
