@@ -22,14 +22,14 @@ DARKEST = 0.36
 
 
 def take_out_light(
-    head: PosedHead, atlas: HeadAtlas, layers: Sequence[Layer], count: int, photos: bool
+    head: PosedHead, atlas: HeadAtlas, layers: Sequence[Layer], photos: bool
 ) -> tuple[list[Lighting], Array]:
-    """Set the factors of the layers; of a movie the first `count` tell the light, the others only their gain.
+    """Set the factors of the layers.
 
     Returns one lighting for a movie and one per sample for photos, and gains (T, 3) float32 that make
     footage = gain * shade * albedo of the layers.
     """
-    lightings, gains = (_of_photos if photos else _of_movie)(head, atlas, layers, count)
+    lightings, gains = (_of_photos if photos else _of_movie)(head, atlas, layers)
     table = TexelTable.of(atlas, COARSE)
     for layer in layers:
         lighting = lightings[layer.index] if photos else lightings[0]
@@ -37,9 +37,7 @@ def take_out_light(
     return lightings, gains
 
 
-def _of_movie(
-    head: PosedHead, atlas: HeadAtlas, layers: Sequence[Layer], count: int
-) -> tuple[list[Lighting], Array]:
+def _of_movie(head: PosedHead, atlas: HeadAtlas, layers: Sequence[Layer]) -> tuple[list[Lighting], Array]:
     found = light_of_shots(head, atlas, [_shot(layer) for layer in layers])
     return [found.lighting], _between(
         head.performance.time, [layer.index for layer in layers], np.asarray(found.gains)
@@ -54,9 +52,7 @@ def _between(times: Array, indices: Sequence[int], gains: Array) -> Array:
     return np.exp(np.stack(values, axis=1)).astype(np.float32)
 
 
-def _of_photos(
-    head: PosedHead, atlas: HeadAtlas, layers: Sequence[Layer], count: int
-) -> tuple[list[Lighting], Array]:
+def _of_photos(head: PosedHead, atlas: HeadAtlas, layers: Sequence[Layer]) -> tuple[list[Lighting], Array]:
     """Each photo has its own light and level; levels meet where photos show the same skin."""
     lightings = [Lighting.even()] * head.count
     gains = np.ones((head.count, 3), np.float32)

@@ -49,9 +49,14 @@ class Making:
         return max(2, int(np.log2(self.size)) - 5)
 
     @property
+    def chart(self) -> Array:
+        """(size, size) uint8, see `core.head.atlas`."""
+        return TexelTable.of(self.atlas, self.size).chart
+
+    @property
     def box(self) -> Box:
         """Where head and neck are."""
-        return box_of(TexelTable.of(self.atlas, self.size).chart == SKIN, 2**self.levels)
+        return box_of(self.chart == SKIN, 2**self.levels)
 
 
 def box_of(where: Array, step: int) -> Box:
@@ -85,7 +90,7 @@ def skin_picture(making: Making) -> tuple[Array, Array]:
 def _blended(making: Making) -> tuple[Array, Array]:
     """The frames in bands, and the worth of the best frame at each texel."""
     box, size = making.box, making.size
-    chart = TexelTable.of(making.atlas, size).chart[box] == SKIN
+    chart = making.chart[box] == SKIN
     blend, best = Bands(chart.shape, making.levels), np.zeros(chart.shape, np.float32)
     step = 2**making.levels
     for layer, fine, coarse in zip(

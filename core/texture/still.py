@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..capture import Capture
 from ..errors import CaptureError
-from ..head.atlas import EYE_LEFT, EYE_RIGHT, MOUTH, SKIN, TEETH, HeadAtlas
+from ..head import HeadModel
+from ..head.atlas import EYE_LEFT, EYE_RIGHT, MOUTH, NONE, SKIN, TEETH, HeadAtlas
 from ..progress import Progress, silent, subrange
+from ..track.source import Source
 from . import tone
+from .choose import Choice
 from .colour import to_srgb
 from .eye_chart import alike_eyes, eye_picture
 from .fill import grained, with_gutters
-from .layers import DENSEST, chosen_pictures, enlarged, lay_out, texel_density
+from .layers import DENSEST, Layer, chosen_pictures, enlarged, lay_out, texel_density
 from .lighting import Lighting
 from .mouth_charts import FLESH, mouth_picture
 from .mouth_charts import TEETH as WHITE_TEETH
@@ -65,46 +69,66 @@ def make_still(
     size: side in px, from 256 on; 0 is `SIZE`. melanin: 0..1 as measured, which fixes the
     level. Needs av, cv2 and scipy. CaptureError where none of the footage can be read.
     """
-    import cv2
-
     size = size or SIZE
-    photos = len(head.camera.focal) > 1 or capture.movie is None
+    photos = len(head.camera.focal) > 1 or not Source.of(capture).ordered
     choice, pictures = chosen_pictures(head, capture, photos)
+    order = _order(choice, pictures, capture.name)
+    density = texel_density(head, atlas, order[0], pictures[order[0]], 1024)
+    unprojector = Unprojector(head.model, atlas, working_size(density, size))
+    layers = lay_out(head, unprojector, pictures, order, subrange(progress, 0.3, 0.7))
+    lighting, gain = take_out_light(head, atlas, layers, photos)
+    making = _judged(head.model, atlas, layers, choice, melanin)
+    root, seen = _assembled(making)
+    progress(0.95, "texture", "Finishing the texture")
+    figures = {"frames": len(order), "size": size, "detail": making.size, "density": density}
+    figures["seen"] = float(seen[making.chart == SKIN].mean())
+    return Still(
+        *_finished(making, root, seen, size),
+        lighting,
+        gain / making.scale,
+        tuple(order),
+        {name: float(value) for name, value in figures.items()},
+        making.tones.skin**2 * making.scale,
+    )
+
+
+def _order(choice: Choice, pictures: Mapping[int, Array], name: str) -> list[int]:
+    """The chosen samples that have a picture, the leading one first. CaptureError where there is none."""
     main = [i for i in choice.main if i in pictures]
     if not main:
         raise CaptureError(
-            f"No picture of {capture.name} shows the face of the performance.", "Track the footage again."
+            f"No picture of {name} shows the face of the performance.", "Track the footage again."
         )
-    density = texel_density(head, atlas, main[0], pictures[main[0]], 1024)
-    work = working_size(density, size)
-    order = [*main, *(i for i in choice.all if i in pictures and i not in main)]
-    unprojector = Unprojector(head.model, atlas, work)
-    layers = lay_out(head, unprojector, pictures, order, subrange(progress, 0.3, 0.7))
-    lighting, gain = take_out_light(head, atlas, layers, len(main), photos)
-    places = places_of(head.model, atlas)
-    tones = judge(layers, places)
-    tones = Tones(blended_tone(layers, choice, places), tones.hair)
+    return [*main, *(i for i in choice.all if i in pictures and i not in main)]
+
+
+def _judged(
+    model: HeadModel, atlas: HeadAtlas, layers: Sequence[Layer], choice: Choice, melanin: float | None
+) -> Making:
+    """What the layers are worth, and the person's tones."""
+    places = places_of(model, atlas)
+    hair = judge(layers, places).hair
+    tones = Tones(blended_tone(layers, choice, places), hair)
     scale = tone.level_for(tones.skin, melanin)
-    making = Making(atlas, layers, choice, places, tones, scale, work)
-    root, seen = _assembled(making)
-    progress(0.95, "texture", "Finishing the texture")
-    albedo = to_srgb(with_gutters(root * root * scale, TexelTable.of(atlas, work).inside))
+    return Making(atlas, layers, choice, places, tones, scale, layers[0].rgb.shape[0])
+
+
+def _finished(making: Making, root: Array, seen: Array, size: int) -> tuple[Array, Array]:
+    """Albedo and coverage at the size that was asked for, with gutters and grain."""
+    import cv2
+
+    table, work = TexelTable.of(making.atlas, making.size), making.size
+    albedo = to_srgb(with_gutters(root * root * making.scale, table.inside))
     coverage = np.rint(255 * np.clip(seen, 0, 1)).astype(np.uint8)
-    skin = TexelTable.of(atlas, work).chart == SKIN
-    whole = slice(0, work), slice(0, work)
-    plain = (enlarged(places.plain, work, whole) > 0.5) & (seen > 0.95) & skin
-    strength = tone.grain_strength(root, plain)
-    own = TexelTable.of(atlas, work).sample(atlas.blend[:, None])[..., 0]
-    invented = (own * skin * (1 - seen)).astype(np.float32)
+    skin = making.chart == SKIN
+    plain = enlarged(making.places.plain, work, (slice(0, work), slice(0, work))) > 0.5
+    strength = tone.grain_strength(root, plain & skin & (seen > 0.95)) * min(1.0, size / SIZE)
+    invented = (table.sample(making.atlas.blend[:, None])[..., 0] * skin * (1 - seen)).astype(np.float32)
     if work != size:
         albedo = cv2.resize(albedo, (size, size), interpolation=cv2.INTER_CUBIC)
         coverage = cv2.resize(coverage, (size, size), interpolation=cv2.INTER_LINEAR)
         invented = cv2.resize(invented, (size, size), interpolation=cv2.INTER_LINEAR)
-    albedo = grained(albedo, invented, strength * min(1.0, size / SIZE))
-    share = float(seen[skin].mean())
-    figures = {"frames": float(len(order)), "size": float(size), "detail": float(work), "seen": share}
-    figures["density"] = density
-    return Still(albedo, coverage, lighting, gain / scale, tuple(order), figures, tones.skin**2 * scale)
+    return grained(albedo, invented, strength), coverage
 
 
 def working_size(density: float, size: int) -> int:
@@ -119,12 +143,10 @@ def working_size(density: float, size: int) -> int:
 
 def _assembled(making: Making) -> tuple[Array, Array]:
     """(S, S, 3) float32 square root of albedo before its level is set, and (S, S) float32 what was seen."""
-    table = TexelTable.of(making.atlas, making.size)
     root = np.tile(making.tones.skin, (making.size, making.size, 1))
     seen = np.zeros((making.size, making.size), np.float32)
-    box = making.box
-    root[box], seen[box] = skin_picture(making)
-    own = {chart: table.chart == chart for chart in (EYE_LEFT, EYE_RIGHT, TEETH, MOUTH)}
+    root[making.box], seen[making.box] = skin_picture(making)
+    own = {chart: making.chart == chart for chart in (EYE_LEFT, EYE_RIGHT, TEETH, MOUTH)}
     boxes = {chart: box_of(inside, 1) for chart, inside in own.items() if inside.any()}
     eyes = [chart for chart in (EYE_LEFT, EYE_RIGHT) if chart in boxes]
     pictures = [eye_picture(making.layers, boxes[eye], own[eye][boxes[eye]], making.scale) for eye in eyes]
@@ -135,7 +157,7 @@ def _assembled(making: Making) -> tuple[Array, Array]:
     for chart, (picture, known) in found.items():
         box = boxes[chart]
         _put(root[box], seen[box], own[chart][box], picture, known)
-    return root, seen * table.inside
+    return root, seen * (making.chart != NONE)
 
 
 def _put(root: Array, seen: Array, inside: Array, picture: Array, known: Array) -> None:

@@ -114,12 +114,12 @@ def judge(layers: Sequence[Layer], places: Places) -> Tones:
     hair = hair_colour(middle, most * places.scalp, skin)
     several = (weights > 0.1).sum(axis=0) > 2
     agreement = _agreement(roots, middle, weights)
-    bare = _bare_neck(middle, most, skin, places)
+    bare = bare_neck(middle, most, skin, places)
     for layer, root, agreed in zip(layers, roots, agreement, strict=True):
         layer.broad = root
         known = np.maximum(
-            _likeness(root, skin, shade=SHADE * places.neck),
-            places.fringe * _likeness_between(root, hair, skin),
+            likeness(root, skin, shade=SHADE * places.neck),
+            places.fringe * likeness_between(root, hair, skin),
         )
         border = (places.face + (1 - places.face) * known) * bare
         trust = np.where(several, agreed, 1.0) * border
@@ -127,11 +127,11 @@ def judge(layers: Sequence[Layer], places: Places) -> Tones:
     return Tones(skin, hair)
 
 
-def _bare_neck(middle: Array, weight: Array, skin: Array, places: Places) -> Array:
+def bare_neck(middle: Array, weight: Array, skin: Array, places: Places) -> Array:
     """(H, W) 0..1: neck down to the first thing that is no skin, and a little less; 1 elsewhere."""
     import cv2
 
-    like = np.where((weight > 0.05) & (places.neck > 0.2), _likeness(middle, skin, 1.1, SHADE), 1.0)
+    like = np.where((weight > 0.05) & (places.neck > 0.2), likeness(middle, skin, 1.1, SHADE), 1.0)
     like = cv2.GaussianBlur(like.astype(np.float32), (0, 0), 1.5)
     like = np.minimum.accumulate(like, axis=0)
     like = np.clip(2.5 * cv2.erode(like, np.ones((7, 7), np.uint8)) - 0.75, 0, 1)
@@ -184,7 +184,7 @@ def hair_colour(root: Array, weight: Array, skin: Array) -> Array:
     return np.median(root[chosen], axis=0).astype(np.float32)
 
 
-def _likeness(root: Array, colour: Array, width: float = 1.0, shade: float | Array = 0.0) -> Array:
+def likeness(root: Array, colour: Array, width: float = 1.0, shade: float | Array = 0.0) -> Array:
     """(H, W) 0..1: how well square roots fit a colour ((3,)), tolerant of shade, strict in hue; so much
     darker (log luminance) is no difference.
     """
@@ -194,7 +194,7 @@ def _likeness(root: Array, colour: Array, width: float = 1.0, shade: float | Arr
     return 1 / (1 + ((off**2).sum(axis=-1) / 6) ** 3)
 
 
-def _likeness_between(root: Array, hair: Array, skin: Array) -> Array:
+def likeness_between(root: Array, hair: Array, skin: Array) -> Array:
     """(H, W) 0..1: how well square roots fit hair over skin: any mixture of their colours."""
     axis = _opponent(hair) - _opponent(skin)
     scaled = axis / _SPREAD

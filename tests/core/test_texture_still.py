@@ -23,12 +23,14 @@ from core.performance import Performance
 from core.texture import layers as layers_module
 from core.texture.choose import calmness, covering, final_choice, sharpness, short_list, view_directions
 from core.texture.colour import LUMINANCE, to_linear
+from core.texture.eye_chart import IRIS_SHARE, alike_eyes, completed_eye, distance
 from core.texture.lighting import Lighting
 from core.texture.posed import PosedHead
 from core.texture.rerender import Rerenderer
-from core.texture.still import make_still
+from core.texture.still import make_still, working_size
 from core.texture.texels import TexelTable
 from core.texture.tones import tone_luminance
+from core.texture.trust import Places, bare_neck, likeness
 
 SIZE, SIDE, COUNT = 256, 384, 31
 MELANIN = 0.4
@@ -223,3 +225,50 @@ def test_photos_get_a_light_each(head, painted):
     assert len(still.lighting) == 3 and set(still.frames) == {0, 1, 2}
     found = still.gain.mean(axis=1)
     assert np.allclose(found / found[1], gains, rtol=0.12)
+
+
+# ---- its parts
+
+
+def test_clothes_and_what_is_below_them_are_no_neck():
+    size = 64
+    middle = np.full((size, size, 3), np.sqrt((0.5, 0.3, 0.2)), np.float32)
+    middle[30:40] = np.sqrt((0.1, 0.1, 0.12))  # a grey collar; below it something of skin's colour
+    ones, zeros = np.ones((size, size), np.float32), np.zeros((size, size), np.float32)
+    places = Places(ones, zeros, zeros, zeros, ones, zeros, ones, ones, zeros, symmetric=True)
+    bare = bare_neck(middle, ones, middle[0, 0], places)
+    assert bare[:18].min() > 0.95
+    assert bare[32:].max() < 0.05
+
+
+def test_shade_is_forgiven_but_no_other_hue():
+    skin = np.sqrt(np.array([0.5, 0.3, 0.2], np.float32))
+    shaded, grey = 0.75 * skin, np.full(3, np.sqrt(0.34), np.float32)
+    found = likeness(np.stack([skin, shaded, grey]), skin, shade=0.6)
+    assert found[0] > 0.99 and found[1] > 0.9 and found[2] < 0.1
+
+
+def test_an_eye_of_which_half_is_seen_is_completed():
+    size = 81
+    inside = np.ones((size, size), bool)
+    away = distance(inside)
+    truth = np.where((away < IRIS_SHARE)[..., None], (0.3, 0.2, 0.1), (0.75, 0.73, 0.7)).astype(np.float32)
+    known = np.zeros((size, size), np.float32)
+    known[size // 2 - 2 :] = 1
+    whole = completed_eye(truth * known[..., None], known, away, np.array([0.75, 0.73, 0.7]))
+    calm = np.abs(away - IRIS_SHARE) > 0.06
+    assert np.abs(whole - truth)[calm].max() < 0.05
+
+
+def test_the_worse_eye_is_the_mirror_image_of_the_better():
+    picture = np.random.default_rng(1).random((40, 40, 3)).astype(np.float32)
+    good, bad = np.ones((40, 40), np.float32), np.zeros((40, 40), np.float32)
+    (left, seen), (right, _) = alike_eyes([(0 * picture, bad), (picture, good)])
+    assert np.allclose(left, picture[:, ::-1]) and right is picture and not seen.any()
+    eyes = [(picture, good), (picture, 0.8 * good)]
+    assert alike_eyes(eyes) is eyes
+
+
+def test_it_is_worked_out_as_large_as_the_footage_is_fine():
+    assert [working_size(density, 2048) for density in (0.3, 0.7, 1.0, 3.0)] == [512, 1024, 2048, 2048]
+    assert working_size(3.0, 512) == 512 and working_size(3.0, 700) == 1024
