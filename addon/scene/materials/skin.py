@@ -80,8 +80,9 @@ def skin_group() -> bpy.types.NodeTree:
     surface = _surface_normal(g, control)
     g.put(end.inputs["Normal"], _light_relief(g, control, place, inside, surface))
     g.put(end.inputs["Traced Normal"], _relief(g, control, place, lips, inside, surface))
-    # Pigment takes up light before it can spread.
-    g.put(end.inputs["Subsurface"], g.mixf(inside, g.remap(control["Melanin"], 0.3, 1.0, 1.0, 0.35), 0.35))
+    # Pigment takes up light before it can spread; in what the footage shows it has spread already.
+    spread = g.mul(g.remap(control["Melanin"], 0.3, 1.0, 1.0, 0.35), g.sub(1.0, g.mul(control["Face"], 0.35)))
+    g.put(end.inputs["Subsurface"], g.mixf(inside, spread, 0.35))
     g.put(end.inputs["Wet"], g.mul(lips, g.sub(0.06, g.mul(inside, 0.06))))
     # Lamps do not reach into a mouth, though a shadow map that misses a gap would let them glint there.
     g.put(end.inputs["Specular"], g.mul(0.5, g.smooth(mouth, 0.15, 0.0)))
