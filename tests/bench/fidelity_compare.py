@@ -156,8 +156,8 @@ def light_of(view: View, albedo: Pyramid, footage: Array) -> tuple[Lighting, Arr
 
 
 def coefficients(normals: Array, albedo: Array, colours: Array) -> Array:
-    """(9,) float32 of the light that turns an albedo (n,) into colours (n,), linear, by least squares in which
-    what is far off counts less and less; shade is 1 on average.
+    """(9,) of the light that turns an albedo (n,) into colours (n,), linear, by least squares in which what
+    is far off counts less and less; shade is 1 on average.
     """
     basis, weights = irradiance_basis(normals), np.ones((len(albedo), 1), np.float32)
     found = np.zeros(basis.shape[1], np.float32)
