@@ -19,7 +19,7 @@ Array = np.ndarray
 RIM = 0.3
 """How far from its border a face may still turn out of sight gradually, in its widths. Farther in, what is
 hard to see lies beside the nose or in a mouth and is no border."""
-RAMP = 0.075
+RAMP = 0.03
 """Width of the border between track and still, as a share of the face's width in the atlas. Neck, ears and
 hair lie behind it: they are not tracked, and what is seen of them slides."""
 
