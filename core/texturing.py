@@ -59,6 +59,7 @@ def texture_avatar(
             melanin=avatar.appearance.get("melanin"),
             stage=report.stage,
             settings=TextureSettings(request.size, request.texture == "track"),
+            coefficients=avatar.coefficients,
             track_file=f"{Path(avatar.performance_files[request.performance]).stem}.mp4",
             progress=progress,
         )

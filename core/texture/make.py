@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from ..capture import Capture
 from ..head import HeadModel, Rest
 from ..head.atlas import HeadAtlas, load_atlas
@@ -15,10 +17,13 @@ from ..performance import Performance
 from ..progress import Progress, silent, subrange
 from .face_track import make_face_track
 from .measure import measure
+from .portrait_layers import Portraits
+from .portraits import portraits
 from .posed import PosedHead
 from .relief import make_relief
 from .still import Still, make_still
 
+Array = np.ndarray
 Stage = Callable[[str], AbstractContextManager[None]]
 
 
@@ -57,11 +62,13 @@ def make_textures(
     melanin: float | None,
     stage: Stage,
     settings: TextureSettings | None = None,
+    coefficients: Array | None = None,
     track_file: str = "face.mp4",
     progress: Progress = silent,
 ) -> Textures:
     """Texture the person of `rest` from the footage that `performance` was solved in, into `folder`.
 
+    coefficients: (K,) of the person's identity; with them photos beside a movie are used as well.
     melanin: pigment of the skin as it was measured (0..1), which fixes the albedo's level. stage: measures
     the time of a named stage. Needs av and cv2. CaptureError when the footage cannot be read any more.
     """
@@ -70,6 +77,8 @@ def make_textures(
     atlas, head = load_atlas(model), PosedHead(model, rest, performance)
     made = Textures()
     progress(0.0, "texture", "Taking the face from the footage")
+    with stage("portrait"):
+        photos = _portraits(capture, head, atlas, coefficients)
     with stage("texture"):
         still = make_still(
             head,
@@ -77,6 +86,7 @@ def make_textures(
             atlas,
             size=settings.size,
             melanin=melanin,
+            portraits=photos,
             progress=subrange(progress, 0.0, 0.45),
         )
         _write_still(made, folder, still, atlas, head)
@@ -86,10 +96,21 @@ def make_textures(
         # The body meets the still where it ends in its plain skin, whatever the cheeks are like.
         made.colours["skin"] = [round(float(value), 4) for value in still.skin]
         made.appearance = measured.appearance()
-    if settings.face_track and performance.frame_count > 1 and capture.movie is not None:
+    in_time = capture.movie is not None or capture.kind == "frames"
+    if settings.face_track and performance.frame_count > 1 and in_time:
         with stage("face track"):
             _make_track(made, folder / track_file, head, capture, atlas, still, subrange(progress, 0.5, 1.0))
     return made
+
+
+def _portraits(
+    capture: Capture, head: PosedHead, atlas: HeadAtlas, coefficients: Array | None
+) -> Portraits | None:
+    found = None if coefficients is None else portraits(capture, head.model, head.rest, coefficients)
+    if found is None:
+        return None
+    photos, performance = found
+    return Portraits.of(PosedHead(head.model, head.rest, performance), photos, atlas)
 
 
 def _write_still(made: Textures, folder: Path, still: Still, atlas: HeadAtlas, head: PosedHead) -> None:

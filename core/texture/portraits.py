@@ -38,7 +38,6 @@ def portraits(
     model: HeadModel,
     rest: Rest,
     coefficients: np.ndarray,
-    identity: dict[str, float],
     models: Sequence[Path] = (),
 ) -> tuple[Capture, Performance] | None:
     """The photos of a capture that is also a movie, and how the known person stands in them: one sample per
@@ -49,7 +48,7 @@ def portraits(
     photos = replace(capture, movie=None, photos=capture.photos[:MOST], kind="photos")
     plain = model.rest(coefficients)
     detail = model.template_rows(rest.vertices) - model.template_rows(plain.vertices)
-    known = MeshFit(values=identity, coefficients=coefficients, detail=detail, **_UNKNOWN)
+    known = MeshFit(values={}, coefficients=coefficients, detail=detail, **_UNKNOWN)
     try:
         track = track_capture(photos, models=models, media="photos")
         found = fit_likeness(track, model, scan=known, focal=focal_px(photos.photos))

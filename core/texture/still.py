@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from .layers import DENSEST, Layer, chosen_pictures, enlarged, lay_out, texel_de
 from .lighting import Lighting
 from .mouth_charts import FLESH, mouth_picture
 from .mouth_charts import TEETH as WHITE_TEETH
+from .portrait_layers import SHARPER, Portraits
 from .posed import PosedHead
 from .relight import take_out_light
 from .skin_chart import Making, blended_tone, box_of, skin_picture
@@ -62,25 +63,34 @@ def make_still(
     size: int = SIZE,
     *,
     melanin: float | None = None,
+    portraits: Portraits | None = None,
     progress: Progress = silent,
 ) -> Still:
     """The still of a person from the footage that the head's performance was solved in.
 
-    size: side in px, from 256 on; 0 is `SIZE`. melanin: 0..1 as measured, which fixes the
-    level. Needs av, cv2 and scipy. CaptureError where none of the footage can be read.
+    size: side in px, from 256 on; 0 is `SIZE`. melanin: 0..1 as measured, which fixes the level. portraits:
+    photos beside a movie, which lead where they are sharper. Needs av, cv2 and scipy. CaptureError where none
+    of the footage can be read.
     """
     size = size or SIZE
     photos = len(head.camera.focal) > 1 or not Source.of(capture).ordered
     choice, pictures = chosen_pictures(head, capture, photos)
     order = _order(choice, pictures, capture.name)
     density = texel_density(head, atlas, order[0], pictures[order[0]], 1024)
-    unprojector = Unprojector(head.model, atlas, working_size(density, size))
+    sharper = portraits is not None and portraits.density > SHARPER * density
+    finest = portraits.density if portraits is not None and sharper else density
+    unprojector = Unprojector(head.model, atlas, working_size(finest, size))
     layers = lay_out(head, unprojector, pictures, order, subrange(progress, 0.3, 0.7))
     lighting, gain = take_out_light(head, atlas, layers, photos)
+    if portraits is not None and sharper:
+        leading = portraits.layers(atlas, unprojector, layers, first=head.count)
+        layers = [*leading, *layers]
+        choice = replace(choice, main=(*(layer.index for layer in leading), *choice.main))
     making = _judged(head.model, atlas, layers, choice, melanin)
     root, seen = _assembled(making)
     progress(0.95, "texture", "Finishing the texture")
-    figures = {"frames": len(order), "size": size, "detail": making.size, "density": density}
+    figures = {"frames": len(order), "size": size, "detail": making.size, "density": finest}
+    figures["photos"] = len(layers) - len(order)
     figures["seen"] = float(seen[making.chart == SKIN].mean())
     return Still(
         *_finished(making, root, seen, size),

@@ -129,7 +129,7 @@ def test_the_portrait_of_an_archive_is_fitted_with_the_known_head(made, sample):
 
     model = load_model(made.model)
     rest = rest_of(model, made)
-    photos, found = portraits(open_capture(sample), model, rest, made.coefficients, made.identity)
+    photos, found = portraits(open_capture(sample), model, rest, made.coefficients)
     assert photos.movie is None
     assert found.frame_count == len(photos.photos)
     # The eyes' centres fall into the picture's middle third, upright and the subject's left on the right.
