@@ -58,11 +58,10 @@ def eye_group() -> bpy.types.NodeTree:
     white = _white_colour(g, control, place, x, radius)
     white = _from_chart(g, control, white, (0.55, 1.12), "White")
     colour = g.mix(is_iris, white, iris)
-    g.put(
-        end.inputs["Colour"],
-        _shaded(g, colour, g.mul(g.smooth(y, 0.02, 0.34), g.mul(control["Lid Shade"], 0.7))),
-    )
-    g.put(end.inputs["Traced Colour"], _lid_shade(g, control, colour))
+    # An occlusion node would find the cornea and grey the whole eye; traced lids shade it by themselves.
+    under_lid = g.mul(g.smooth(y, 0.02, 0.34), control["Lid Shade"])
+    g.put(end.inputs["Colour"], _shaded(g, colour, g.mul(under_lid, 0.7)))
+    g.put(end.inputs["Traced Colour"], _shaded(g, colour, g.mul(under_lid, 0.4)))
     g.put(end.inputs["Iris"], is_iris)
     g.put(end.inputs["Roughness"], g.mixf(is_iris, 0.28, 0.55))
     fibres = g.noise(
@@ -143,18 +142,6 @@ def _white_colour(g: Graph, control: dict, place, x, radius):
     colour = g.mix(lines, colour, (0.50, 0.10, 0.08))
     grey = g.smooth(radius, 0.56, 0.40)
     return g.mix(g.mul(grey, 0.35), colour, g.mix(1.0, colour, (0.80, 0.84, 0.90), "MULTIPLY"))
-
-
-def _lid_shade(g: Graph, control: dict, colour):
-    """Contact shadow of lids and lashes. Traced light only: at the few samples of a preview it would be
-    noise, so that
-    set has a fixed gradient under the upper lid instead.
-    """
-    occlusion = g.node("ShaderNodeAmbientOcclusion", samples=8)
-    g.put(occlusion.inputs["Distance"], 0.007)
-    open_sky = g.smooth(occlusion.outputs["AO"], 0.15, 0.85)
-    shade = g.mul(g.sub(1.0, open_sky), control["Lid Shade"])
-    return _shaded(g, colour, shade)
 
 
 def _shaded(g: Graph, colour, amount):
