@@ -39,6 +39,8 @@ SIZES = 512, 1024
 """Sides of the movie in px."""
 LARGE = 400.0
 """Height in px from which a face deserves the larger one."""
+SCALP = 1024
+"""Side of the scalp's picture in px, at most."""
 FACE = 0.2
 """Metres from chin to hairline, about."""
 LOW_RANK_SIZES = 256, 512
@@ -55,7 +57,7 @@ class FaceTrack:
     size: int
     """Side of the movie's pictures in px."""
     scalp: Array
-    """(S, S, 4) uint8 at the still's size: the still, and how far it stays on top of the track."""
+    """(S, S, 4) uint8: the still, and how far it stays on top of the track."""
     predicted: PredictedTexture | None
     """None for takes too short to learn from."""
     figures: dict[str, float] = field(default_factory=dict)
@@ -90,8 +92,16 @@ def make_face_track(
     predicted = work.predicted() if predict else None
     if predicted is not None:
         figures |= work.texture_figures(predicted)
-    scalp = TrackMask.of(head.model, atlas, still.albedo.shape[0]).scalp(still.albedo)
-    return FaceTrack(size, scalp, predicted, figures)
+    return FaceTrack(size, _scalp(head, atlas, still), predicted, figures)
+
+
+def _scalp(head: PosedHead, atlas: HeadAtlas, still: Still) -> Array:
+    """(S, S, 4) uint8: what stays on top of the movie is smooth, so S is at most `SCALP`."""
+    import cv2
+
+    side = min(SCALP, len(still.albedo))
+    albedo = cv2.resize(still.albedo, (side, side), interpolation=cv2.INTER_AREA)
+    return TrackMask.of(head.model, atlas, side).scalp(albedo)
 
 
 def chosen_size(head: PosedHead) -> int:

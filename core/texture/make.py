@@ -117,13 +117,25 @@ def _write_still(made: Textures, folder: Path, still: Still, atlas: HeadAtlas, h
     from .picture_file import write_picture
 
     made.figures |= {f"still_{key}": value for key, value in still.figures.items()}
-    footage_px = 1024 * still.figures["density"] if "density" in still.figures else None
-    relief = make_relief(
-        still.albedo, still.coverage, atlas, head.model, head.rest.vertices, footage_px=footage_px
-    )
+    relief = _relief(still, atlas, head)
     for role, picture in (("albedo", still.albedo), ("coverage", still.coverage), ("normal", relief)):
         write_picture(folder / f"{role}.png", picture)
         made.files[role] = f"{role}.png"
+
+
+def _relief(still: Still, atlas: HeadAtlas, head: PosedHead) -> Array:
+    """The normal map, no larger than the footage is fine."""
+    import cv2
+
+    detail = min(int(still.figures["detail"]), len(still.albedo))
+    albedo, coverage = (
+        picture
+        if detail == len(picture)
+        else cv2.resize(picture, (detail, detail), interpolation=cv2.INTER_AREA)
+        for picture in (still.albedo, still.coverage)
+    )
+    px = 1024 * still.figures["density"]
+    return make_relief(albedo, coverage, atlas, head.model, head.rest.vertices, footage_px=px)
 
 
 def _make_track(
