@@ -58,17 +58,20 @@ def take(times: np.ndarray, name: str = "take") -> Any:
 
 
 def predicted(size: int = 16) -> Any:
-    """A predicted texture of two components, grey and red, the first told by jawOpen: 40 levels at 1."""
+    """A predicted texture of two components, grey in the upper left quarter and red in the lower right one:
+    40 levels each at jawOpen 1.
+    """
     low_rank, prediction = part("core.texture.low_rank"), part("core.texture.predicted")
     mean = np.tile(np.rint(255 * np.array(STILL)).astype(np.uint8), (size, size, 1))
-    basis = np.zeros((2, size * size, 3), np.int8)
-    basis[0], basis[1, :, 0] = 100, 100
+    basis, half = np.zeros((2, size, size, 3), np.int8), size // 2
+    basis[0, :half, :half], basis[1, half:, half:, 0] = 100, 100
+    basis = basis.reshape(2, -1, 3)
     index = np.arange(size * size, dtype=np.int32)
     scale = np.array([0.4, 0.4], np.float32)
     texture = low_rank.LowRank(mean, index, basis, scale, np.zeros((2, 2), np.float32))
     names = prediction.FEATURES
     matrix = np.zeros((2, len(names)), np.float32)
-    matrix[0, names.index("jawOpen")] = 1.0
+    matrix[:, names.index("jawOpen")] = 1.0
     zero, one = np.zeros(2, np.float32), np.ones(2, np.float32)
     usual = np.zeros(len(names), np.float32)
     return prediction.PredictedTexture(texture, matrix, zero, -one, one, usual, 1.0)
@@ -135,8 +138,8 @@ def amounts(double: Any) -> list[float]:
     return [tree.nodes[name].outputs[0].default_value for name in names.AMOUNTS]
 
 
-def pixel(frame: int, path: Path, engine: str = "CYCLES") -> np.ndarray:
-    """(3,) sRGB 0..255 in the middle of the picture at a scene frame."""
+def pixel(frame: int, path: Path, engine: str = "CYCLES", at: tuple[int, int] = (4, 4)) -> np.ndarray:
+    """(3,) sRGB 0..255 at a scene frame; `at`: row, from below, and column of the picture of 8 x 8."""
     scene: Any = bpy.context.scene
     scene.render.engine = engine
     scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.device = 1, False, "CPU"
@@ -152,4 +155,4 @@ def pixel(frame: int, path: Path, engine: str = "CYCLES") -> np.ndarray:
     values = np.empty(4 * 64, np.float32)
     image.pixels.foreach_get(values)
     bpy.data.images.remove(image)
-    return 255.0 * values.reshape(8, 8, 4)[4, 4, :3]
+    return 255.0 * values.reshape(8, 8, 4)[at][:3]

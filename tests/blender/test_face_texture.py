@@ -13,6 +13,8 @@ from face_support import STILL, amounts, level_of, pixel, screen, take, write_fa
 from footage_support import open_avatar
 from scene_support import part
 
+UPPER_LEFT, UPPER_RIGHT, LOWER_RIGHT = (6, 1), (6, 6), (1, 6)
+"""Row, from below, and column of a picture of 8 x 8."""
 EVEN = np.arange(12) / 25.0
 
 
@@ -111,10 +113,12 @@ def test_the_predicted_face_follows_keys_and_a_hand_moved_slider(root, tmp_path)
     screen(double)
     still = 255 * np.array(STILL)
     seen = {}
-    for frame in (0, 11):
-        seen[frame] = pixel(frame, tmp_path)
-    assert seen[0] == pytest.approx(still, abs=1.5)
-    assert seen[11] - seen[0] == pytest.approx(40.0, abs=4.0)
+    for frame, at in ((0, UPPER_LEFT), (11, UPPER_LEFT), (11, UPPER_RIGHT), (11, LOWER_RIGHT)):
+        seen[frame, at] = pixel(frame, tmp_path, at=at) - still
+    assert seen[0, UPPER_LEFT] == pytest.approx(0.0, abs=1.5)
+    assert seen[11, UPPER_LEFT] == pytest.approx(40.0, abs=4.0)
+    assert seen[11, UPPER_RIGHT] == pytest.approx(0.0, abs=1.5)
+    assert seen[11, LOWER_RIGHT] == pytest.approx([40.0, 0.0, 0.0], abs=4.0)
     bpy.context.scene.frame_set(0)
     double.shape_keys.key_blocks["jawOpen"].value = 0.5
     bpy.context.view_layer.update()

@@ -70,17 +70,14 @@ class Graph:
         return node.outputs[output]
 
     def add(self, a: Value, b: Value):
-        """A + b."""
         """Sum."""
         return self.math("ADD", a, b)
 
     def mul(self, a: Value, b: Value):
-        """A * b."""
         """Product."""
         return self.math("MULTIPLY", a, b)
 
     def sub(self, a: Value, b: Value):
-        """A - b."""
         """Difference."""
         return self.math("SUBTRACT", a, b)
 
@@ -189,7 +186,6 @@ class Graph:
         return tuple(node.outputs)
 
     def combine(self, x: Value, y: Value, z: Value):
-        """A vector of three scalars."""
         """A vector of three values."""
         node = self.node("ShaderNodeCombineXYZ")
         for socket, value in zip(node.inputs, (x, y, z), strict=True):
