@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 pytest.importorskip("cv2")
 ndimage = pytest.importorskip("scipy.ndimage")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 
-import fidelity_metrics as metrics  # noqa: E402
+from tests.bench import fidelity_metrics as metrics  # noqa: E402
 
 RNG = np.random.default_rng(4)
 FOOTAGE = np.repeat(np.repeat(RNG.integers(30, 220, (16, 20, 3), np.uint8), 4, axis=0), 4, axis=1)
