@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-import cv2
 import numpy as np
 
 from ..camera import Camera
@@ -48,6 +47,8 @@ class Pyramid:
 
     def __init__(self, texture: Array) -> None:
         """`texture`: (S, S, 3) uint8 sRGB."""
+        import cv2
+
         self.levels = [to_linear(texture)]
         while self.levels[-1].shape[0] >= 2 * SMALLEST:
             size = self.levels[-1].shape[0] // 2
@@ -191,6 +192,8 @@ def vertex_normals(vertices: Array, triangles: Array) -> Array:
 
 def _looked_up(picture: Array, uv: Array) -> Array:
     """(n, 3) float32 of a texture (S, S, 3) at uv (n, 2), linear between texels."""
+    import cv2
+
     size, lines = np.float32(picture.shape[0]), -(-len(uv) // _LINE)
     x, y = np.zeros((2, lines * _LINE), np.float32)
     x[: len(uv)] = uv[:, 0] * size - np.float32(0.5)
