@@ -73,7 +73,7 @@ def add_verbs(
         metavar="DIR",
         help="folder with a landmark model",
     )
-    _add_texture_options(avatar)
+    _add_texture_options(avatar, TEXTURES)
     avatar.set_defaults(run=run_avatar)
 
     texture = verbs.add_parser(
@@ -84,7 +84,7 @@ def add_verbs(
     texture.add_argument(
         "--performance", default="", metavar="NAME", help="default: the first that was tracked"
     )
-    _add_texture_options(texture)
+    _add_texture_options(texture, tuple(kind for kind in TEXTURES if kind != "off"))
     texture.set_defaults(run=run_texture)
 
     refit = verbs.add_parser(
@@ -126,10 +126,10 @@ def add_verbs(
     add_compile_atlas(verbs, common)
 
 
-def _add_texture_options(verb: argparse.ArgumentParser) -> None:
+def _add_texture_options(verb: argparse.ArgumentParser, choices: tuple[str, ...]) -> None:
     verb.add_argument(
         "--texture",
-        choices=TEXTURES,
+        choices=choices,
         default="track",
         help="what is taken from the footage: one texture, or also a movie of the face; default: track",
     )

@@ -21,7 +21,7 @@ from .head import HeadModel, load_model, model_path
 from .performance import Performance
 from .progress import Progress, silent, subrange
 from .report import Report, frame_counts
-from .texturing import TextureRequest, texture_avatar
+from .texturing import TextureRequest, texture_or_warn
 
 if TYPE_CHECKING:
     from .fit.likeness import Likeness
@@ -120,7 +120,7 @@ def make_avatar(
                     avatar.add_track(found[1].performance.name, found[0])
             if found and texture != "off":
                 request = TextureRequest(found[1].performance.name, texture, texture_size)
-                texture_avatar(avatar, capture, model, request, report, subrange(progress, 0.55, 0.99))
+                texture_or_warn(avatar, capture, model, request, report, subrange(progress, 0.55, 0.99))
             report.write(folder / "report.json")
     except OSError as problem:
         raise AvatarError(

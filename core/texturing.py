@@ -3,16 +3,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .avatar import Avatar
 from .capture import Capture, open_capture
-from .errors import AvatarError, LikenessError
+from .errors import AvatarError, Cancelled, LikenessError, WorkerError
+from .files import read_json, write_json
 from .head import HeadModel, load_model
 from .person import rest_of
 from .progress import Progress, silent
 from .report import Report
+
+if TYPE_CHECKING:
+    from .texture.make import Textures, TextureSettings
 
 TEXTURES = ("off", "still", "track")
 """How much is taken from the footage: nothing, one texture, or that and a movie of the face."""
@@ -30,6 +36,25 @@ class TextureRequest:
     """px; 0 chooses by the footage."""
 
 
+def texture_or_warn(
+    avatar: Avatar,
+    capture: Capture,
+    model: HeadModel,
+    request: TextureRequest,
+    report: Report,
+    progress: Progress = silent,
+) -> None:
+    """As `texture_avatar`; what keeps a texture from being made is a warning, as head and performance are of
+    use without.
+    """
+    try:
+        texture_avatar(avatar, capture, model, request, report, progress)
+    except LikenessError as problem:
+        if isinstance(problem, Cancelled):
+            raise
+        report.warnings.append(f"The face has no texture from the footage: {problem.message}")
+
+
 def texture_avatar(
     avatar: Avatar,
     capture: Capture,
@@ -38,8 +63,10 @@ def texture_avatar(
     report: Report,
     progress: Progress = silent,
 ) -> None:
-    """Make the textures of an avatar in its folder and save it. What keeps a texture from being made is a
-    warning: head and performance are of use without.
+    """Make the textures of an avatar in its folder and save it.
+
+    AvatarError for a performance that was not solved in footage, CaptureError for footage that cannot be
+    read, WorkerError where a library is missing.
     """
     performance = avatar.load_performance(request.performance)
     if performance.camera is None:
@@ -47,28 +74,20 @@ def texture_avatar(
             f"The performance {request.performance!r} of {avatar.name} was not solved in footage.",
             "Choose one that was tracked.",
         )
-    try:
-        from .texture.make import TextureSettings, make_textures
-
-        made = make_textures(
-            avatar.texture_folder,
-            capture,
-            model,
-            rest_of(model, avatar),
-            performance,
-            melanin=avatar.appearance.get("melanin"),
-            stage=report.stage,
-            settings=TextureSettings(request.size, request.texture == "track"),
-            coefficients=avatar.coefficients,
-            track_file=f"{Path(avatar.performance_files[request.performance]).stem}.mp4",
-            progress=progress,
-        )
-    except LikenessError as problem:
-        report.warnings.append(f"The face has no texture from the footage: {problem.message}")
-        return
-    except ImportError as problem:
-        report.warnings.append(f"The face has no texture: this Python has no {problem.name}.")
-        return
+    make_textures, settings = _worker(request)
+    made = make_textures(
+        avatar.texture_folder,
+        capture,
+        model,
+        rest_of(model, avatar),
+        performance,
+        melanin=avatar.appearance.get("melanin"),
+        stage=report.stage,
+        settings=settings,
+        coefficients=avatar.coefficients,
+        track_file=f"{Path(avatar.performance_files[request.performance]).stem}.mp4",
+        progress=progress,
+    )
     avatar.textures |= made.files
     if made.face_track:
         avatar.face_tracks[request.performance] = made.face_track
@@ -78,6 +97,17 @@ def texture_avatar(
     report.texture = made.figures
     report.warnings += made.warnings
     avatar.save()
+
+
+def _worker(request: TextureRequest) -> tuple[Callable[..., Textures], TextureSettings]:
+    try:
+        from .texture.make import TextureSettings, make_textures
+    except ImportError as problem:
+        raise WorkerError(
+            f"Textures need {problem.name}, which this Python lacks.",
+            "Make the worker environment in the preferences, or run build.py setup.",
+        ) from problem
+    return make_textures, TextureSettings(request.size, request.texture == "track")
 
 
 def retexture(
@@ -99,6 +129,9 @@ def retexture(
     texture_avatar(avatar, _footage(avatar, capture), load_model(avatar.model), request, report, progress)
     avatar.warnings = [*avatar.warnings, *(w for w in report.warnings if w not in avatar.warnings)]
     avatar.save()
+    path = avatar.folder / "report.json"
+    if path.is_file():
+        write_json(path, {**read_json(path, AvatarError), "texture": report.texture})
     return avatar
 
 

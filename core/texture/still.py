@@ -21,7 +21,7 @@ from .eye_chart import alike_eyes, eye_picture
 from .fill import grained, with_gutters
 from .layers import DENSEST, Layer, chosen_pictures, enlarged, lay_out, texel_density
 from .lighting import Lighting
-from .mouth_charts import FLESH, mouth_picture
+from .mouth_charts import FLESH, FLESH_SHADE, TEETH_SHADE, light_behind_lips, mouth_picture
 from .mouth_charts import TEETH as WHITE_TEETH
 from .portrait_layers import SHARPER, Portraits
 from .posed import PosedHead
@@ -76,6 +76,7 @@ def make_still(
     photos = len(head.camera.focal) > 1 or not Source.of(capture).ordered
     choice, pictures = chosen_pictures(head, capture, photos)
     order = _order(choice, pictures, capture.name)
+    _check_shape(head, order[0], pictures[order[0]], capture.name)
     density = texel_density(head, atlas, order[0], pictures[order[0]], 1024)
     sharper = portraits is not None and portraits.density > SHARPER * density
     finest = portraits.density if portraits is not None and sharper else density
@@ -112,6 +113,17 @@ def _order(choice: Choice, pictures: Mapping[int, Array], name: str) -> list[int
     return [*main, *(i for i in choice.all if i in pictures and i not in main)]
 
 
+def _check_shape(head: PosedHead, index: int, picture: Array, name: str) -> None:
+    """CaptureError for other footage than the performance was solved in, as far as its proportions tell."""
+    width, height = head.camera.size[head.camera.row(index)]
+    if abs(picture.shape[1] * height / (picture.shape[0] * width) - 1.0) > 0.02:
+        raise CaptureError(
+            f"{name} is {picture.shape[1]} x {picture.shape[0]} px, and not the {width} x {height} px footage "
+            "that the performance was solved in.",
+            "Choose that footage, or import this one.",
+        )
+
+
 def _judged(
     model: HeadModel, atlas: HeadAtlas, layers: Sequence[Layer], choice: Choice, melanin: float | None
 ) -> Making:
@@ -120,7 +132,10 @@ def _judged(
     hair = judge(layers, places).hair
     tones = Tones(blended_tone(layers, choice, places), hair)
     scale = tone.level_for(tones.skin, melanin)
-    return Making(atlas, layers, choice, places, tones, scale, layers[0].rgb.shape[0])
+    light = {
+        chart: light_behind_lips(model, shade) for chart, shade in ((TEETH, TEETH_SHADE), (MOUTH, FLESH_SHADE))
+    }
+    return Making(atlas, layers, choice, places, tones, scale, layers[0].rgb.shape[0], light)
 
 
 def _finished(making: Making, root: Array, seen: Array, size: int) -> tuple[Array, Array]:
@@ -156,6 +171,7 @@ def _assembled(making: Making) -> tuple[Array, Array]:
     root = np.tile(making.tones.skin, (making.size, making.size, 1))
     seen = np.zeros((making.size, making.size), np.float32)
     root[making.box], seen[making.box] = skin_picture(making)
+    table = TexelTable.of(making.atlas, making.size)
     own = {chart: making.chart == chart for chart in (EYE_LEFT, EYE_RIGHT, TEETH, MOUTH)}
     boxes = {chart: box_of(inside, 1) for chart, inside in own.items() if inside.any()}
     eyes = [chart for chart in (EYE_LEFT, EYE_RIGHT) if chart in boxes]
@@ -163,7 +179,9 @@ def _assembled(making: Making) -> tuple[Array, Array]:
     found = dict(zip(eyes, alike_eyes(pictures), strict=True))
     for chart, plain in ((TEETH, WHITE_TEETH), (MOUTH, FLESH)):
         if chart in boxes:
-            found[chart] = mouth_picture(making.layers, boxes[chart], plain, making.scale)
+            box = boxes[chart]
+            light = table.sample(making.mouth_light[chart][:, None])[box][..., 0] * own[chart][box]
+            found[chart] = mouth_picture(making.layers, box, plain, light, making.scale)
     for chart, (picture, known) in found.items():
         box = boxes[chart]
         _put(root[box], seen[box], own[chart][box], picture, known)

@@ -63,7 +63,7 @@ def evened(root: Array, towards: Array, amount: Array, alike: Array) -> Array:
     broad = cv2.GaussianBlur(broad, (0, 0), 2.0)
     share, other = (cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in (amount, alike))
     broad = np.log(np.maximum(broad, 0.02))
-    change = np.clip(np.log(wanted) - broad, -0.7, 0.7) * share[..., None]
+    change = np.clip(np.log(np.maximum(wanted, 0.02)) - broad, -0.7, 0.7) * share[..., None]
     excess = np.log(np.maximum(np.exp(broad + change) @ LUMINANCE, 0.02) / (wanted @ LUMINANCE)) - GLOSS
     change -= DULLED * (np.maximum(excess, 0) * other)[..., None]
     broad = broad + change

@@ -12,7 +12,7 @@ from performances import random_performance
 from core.avatar import Avatar
 from core.camera import VIEW_TO_OPENCV
 from core.capture import open_capture
-from core.errors import AvatarError
+from core.errors import AvatarError, LikenessError
 from core.files import read_json
 from core.head import load_model
 from core.person import rest_of
@@ -141,3 +141,13 @@ def test_the_portrait_of_an_archive_is_fitted_with_the_known_head(made, sample):
     assert width / 4 < right[0] < left[0] < 3 * width / 4
     assert abs(right[1] - left[1]) < 0.05 * height
     assert np.all((eyes @ VIEW_TO_OPENCV)[:, 2] > 0)
+
+
+def test_footage_that_no_longer_shows_the_face_is_an_error_when_asked_for(copy, tmp_path):
+    blank = tmp_path / "blank"
+    blank.mkdir()
+    cv2.imwrite(str(blank / "0001.png"), np.zeros((64, 64, 3), np.uint8))
+    before = picture(copy, "albedo")
+    with pytest.raises(LikenessError):
+        retexture(copy.folder, capture=blank)
+    assert np.array_equal(picture(copy, "albedo"), before), "what was there stays"
