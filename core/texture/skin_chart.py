@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,8 @@ class Making:
     scale: Array
     """(3,) what makes albedo of the layers' squares."""
     size: int
+    mouth_light: Mapping[int, Array]
+    """(V,) float32 0..1 by chart (TEETH, MOUTH): the light that gets in between the lips."""
 
     @property
     def levels(self) -> int:

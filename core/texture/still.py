@@ -118,8 +118,8 @@ def _check_shape(head: PosedHead, index: int, picture: Array, name: str) -> None
     width, height = head.camera.size[head.camera.row(index)]
     if abs(picture.shape[1] * height / (picture.shape[0] * width) - 1.0) > 0.02:
         raise CaptureError(
-            f"{name} is {picture.shape[1]} x {picture.shape[0]} px, and not the {width} x {height} px footage "
-            "that the performance was solved in.",
+            f"{name} is {picture.shape[1]} x {picture.shape[0]} px; the performance was solved in footage of "
+            f"{width} x {height} px.",
             "Choose that footage, or import this one.",
         )
 
@@ -133,7 +133,8 @@ def _judged(
     tones = Tones(blended_tone(layers, choice, places), hair)
     scale = tone.level_for(tones.skin, melanin)
     light = {
-        chart: light_behind_lips(model, shade) for chart, shade in ((TEETH, TEETH_SHADE), (MOUTH, FLESH_SHADE))
+        chart: light_behind_lips(model, shade)
+        for chart, shade in ((TEETH, TEETH_SHADE), (MOUTH, FLESH_SHADE))
     }
     return Making(atlas, layers, choice, places, tones, scale, layers[0].rgb.shape[0], light)
 

@@ -18,7 +18,8 @@ from core.arkit import INDEX
 from core.camera import Camera
 from core.capture import open_capture
 from core.head import load_model
-from core.head.atlas import EYE_LEFT, SKIN, TEETH, load_atlas
+from core.head.atlas import EYE_LEFT, MOUTH, SKIN, TEETH, load_atlas
+from core.head.embedding import load_embedding
 from core.performance import Performance
 from core.texture import layers as layers_module
 from core.texture.choose import calmness, covering, final_choice, sharpness, short_list, view_directions
@@ -190,8 +191,26 @@ def test_the_lower_edge_is_plain_skin(made, head):
 
 def test_unseen_teeth_are_of_a_plausible_colour(made, head):
     table = TexelTable.of(head.atlas, SIZE)
-    teeth = to_linear(made.albedo)[(table.chart == TEETH) & (made.coverage < 20)]
-    assert np.all(np.abs(teeth.mean(axis=0) - (0.56, 0.50, 0.41)) < 0.1)
+    deep = depth_of(head.model, table)
+    teeth = to_linear(made.albedo)[(table.chart == TEETH) & (made.coverage < 20) & (deep < 0.012)]
+    assert np.all(np.diff(teeth.mean(axis=0)) < 0)
+    assert 0.15 < teeth.mean() < 0.4
+
+
+def test_unseen_parts_of_the_mouth_are_darker_the_deeper_they_lie(made, head):
+    table = TexelTable.of(head.atlas, SIZE)
+    deep, bright = depth_of(head.model, table), to_linear(made.albedo) @ LUMINANCE
+    for chart in (TEETH, MOUTH):
+        own = (table.chart == chart) & (made.coverage < 20)
+        levels = [np.median(bright[own & (np.abs(deep - at) < 0.005)]) for at in (0.015, 0.03, 0.045)]
+        assert levels[0] > 1.5 * levels[1] > 2.25 * levels[2] > 0, chart
+
+
+def depth_of(model, table):
+    """(S, S) metres behind the lips."""
+    rest = model.rest(model.identity_coefficients()).vertices
+    lips = load_embedding(model).points(rest)[13, 2]
+    return table.sample(lips - rest[:, 2:])[..., 0]
 
 
 def test_photos_get_a_light_each(head, painted):
