@@ -27,6 +27,14 @@ LASH_INPUTS = (
     ("Thickness", "Float", 0.8, "Thickness of the lashes", 0.0, 2.0),
 )
 OUTPUTS = (("Colour", "Color"), ("Random", "Float"), ("Root", "Float"))
+_GLOSS = (1.12, 1.35)
+"""Index of refraction of black and of light hair. A hair's is 1.55, but the measured colour of a lock holds
+its sheen already, and thick and few strands do not shade each other as in life: 1.55 turns black hair grey.
+"""
+_LIGHT = (0.005, 0.12)
+"""Luminances of locks with these indices."""
+_OPAQUE = 0.03
+"""Luminance of a lock whose strands pass half of their colour."""
 
 
 def hair_group() -> bpy.types.NodeTree:
@@ -94,15 +102,18 @@ def _strand(g: Graph, group: bpy.types.Node):
 
 def _traced_strand(g: Graph, group: bpy.types.Node):
     """Chiang's hair model, coloured directly so that both sets agree."""
-    node = g.node("ShaderNodeBsdfHairPrincipled", parametrization="COLOR")
-    lifted = g.mix(1.0, group.outputs["Colour"], (0.75, 0.75, 0.75), "MULTIPLY")
+    colour = group.outputs["Colour"]
+    level = g.call(g.node("ShaderNodeRGBToBW"), Color=colour)
+    # The model's own way from a colour to what a strand absorbs counts on as many strands as in life; light
+    # from behind would shine through few and thick ones. So dark hair lets next to none through.
+    kept = g.mul(g.math("DIVIDE", level, g.add(level, _OPAQUE)), 0.75)
     return g.call(
-        node,
-        Color=lifted,
-        Roughness=0.32,
+        g.node("ShaderNodeBsdfHairPrincipled", parametrization="COLOR"),
+        Color=g.mix(1.0, colour, kept, "MULTIPLY"),
+        Roughness=0.25,
         Radial_Roughness=0.4,
         Coat=0.0,
-        IOR=1.55,
+        IOR=g.remap(level, *_LIGHT, *_GLOSS),
         Random_Roughness=0.15,
         Random=group.outputs["Random"],
     )

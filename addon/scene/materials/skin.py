@@ -85,7 +85,9 @@ def skin_group() -> bpy.types.NodeTree:
     g.put(end.inputs["Subsurface"], g.mixf(inside, spread, 0.35))
     g.put(end.inputs["Wet"], g.mul(lips, g.sub(0.06, g.mul(inside, 0.06))))
     # Lamps do not reach into a mouth, though a shadow map that misses a gap would let them glint there.
-    g.put(end.inputs["Specular"], g.mul(0.5, g.smooth(mouth, 0.15, 0.0)))
+    # Nor does a scalp under hair shine: through a parting it would glint white.
+    bare = g.sub(1.0, g.mul(g.smooth(scalp, 0.0, 0.6), g.math("GREATER_THAN", control["Scalp"], 0.01)))
+    g.put(end.inputs["Specular"], g.mul(g.mul(0.5, bare), g.smooth(mouth, 0.15, 0.0)))
     g.arrange()
     return tree
 
