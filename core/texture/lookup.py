@@ -29,12 +29,11 @@ def looked_up(picture: Array, points: Any, places: Array, half: Array, density: 
     if not runs:
         return rgb
     low, high = max(runs[0][0].start - 1, 0), min(runs[-1][0].stop + 1, side)
-    matrix = _rows_of(points, low * side, high * side)
     picture, shrunk, corner = _prepared(picture, places, density)
     fine = []
     for axis in (0, 1):
         px = places[:, axis] / np.float32(shrunk) - np.float32(corner[axis] / shrunk + 0.5)
-        coarse = (matrix @ px).reshape(-1, side)
+        coarse = (points @ px).reshape(side, side)[low:high]
         fine.append(cv2.resize(coarse, (2 * side, 2 * len(coarse)), interpolation=cv2.INTER_LINEAR))
     for rows, columns in runs:
         across = slice(2 * columns.start, 2 * columns.stop)
@@ -54,15 +53,6 @@ def _runs(half: Array) -> list[tuple[slice, slice]]:
     strip, end = np.nonzero(np.diff(used, axis=1))
     rows, ends = (strip[::2] * STRIP).tolist(), (end * BLOCK).reshape(-1, 2).tolist()
     return [(slice(row, row + STRIP), slice(*pair)) for row, pair in zip(rows, ends, strict=True)]
-
-
-def _rows_of(matrix: Any, start: int, stop: int) -> Any:
-    """Some rows of a sparse matrix, without copying it."""
-    from scipy import sparse
-
-    begin, end = matrix.indptr[start], matrix.indptr[stop]
-    parts = (matrix.data[begin:end], matrix.indices[begin:end], matrix.indptr[start : stop + 1] - begin)
-    return sparse.csr_matrix(parts, (stop - start, matrix.shape[1]), copy=False)
 
 
 def _prepared(picture: Array, places: Array, density: float) -> tuple[Array, int, tuple[int, int]]:

@@ -68,8 +68,8 @@ class FrameMaker:
 
         self.size = size
         self._head, self._still = head, still
-        self.unprojector = SeeThrough(head.model, atlas, size)
         self.mask = TrackMask.of(head.model, atlas, size // COARSE)
+        self.unprojector = SeeThrough(head.model, atlas, size, _around(self.mask.live, size))
         slow = TrackMask.of(head.model, atlas, SLOW)
         self._shade = Shade(atlas, SLOW, head.rows, slow.live > 0)
         self.albedo = cv2.resize(still.albedo, (size, size), interpolation=cv2.INTER_AREA)
@@ -86,7 +86,7 @@ class FrameMaker:
         head = self._own_head()
         vertices, normals = head.vertices(sample), head.normals(sample)[head.rows]
         row = head.camera.row(sample)
-        found = self.unprojector.unproject(picture, head.camera, row, vertices)
+        found = self.unprojector.unproject(picture, head.camera, row, vertices, normals)
         lighting = self._still.lighting
         light = lighting[min(sample, len(lighting) - 1)]
         factors = self._shade.factors(normals, light, self._still.gain[sample])
@@ -139,6 +139,17 @@ class FrameMaker:
         rgb -= self._under[part]
         rgb *= cv2.merge([share, share, share])
         cv2.add(rgb, self.albedo[part], dst=picture[part], dtype=cv2.CV_8U)
+
+
+def _around(live: Array, size: int) -> Array:
+    """(size / 2, size / 2) bool: where a track shows ((s, s) float32), and so far around that maps of
+    `SLOWER` texels mix nothing else in.
+    """
+    import cv2
+
+    side = 2 * (len(live) // SLOWER) + 1
+    near = cv2.dilate((live > 0).astype(np.uint8), np.ones((side, side), np.uint8))
+    return cv2.resize(near, (size // 2, size // 2), interpolation=cv2.INTER_NEAREST) > 0
 
 
 def enlarged(coarse: Array, size: int, top: int, left: int, right: int) -> Array:

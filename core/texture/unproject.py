@@ -65,15 +65,18 @@ class Unprojected(NamedTuple):
 class Unprojector:
     """Unprojects pictures of any person of a head model into the atlas at one size. Make it once."""
 
-    def __init__(self, model: HeadModel, atlas: HeadAtlas, size: int) -> None:
-        """`size` S: texels along a side, a multiple of 64."""
+    def __init__(self, model: HeadModel, atlas: HeadAtlas, size: int, wanted: Array | None = None) -> None:
+        """`size` S: texels along a side, a multiple of 64. `wanted`: (S / 2, S / 2) bool, the texels of
+        interest: of others nothing is seen; by default all.
+        """
         if size % _STEP or size <= 0:
             raise ValueError(f"the size of a texture is {size}; it must be a multiple of {_STEP}")
         self.size = size
         self.table = TexelTable.of(atlas, size)
         self.rows = np.unique(atlas.triangles)
         self._surface = SurfaceNormals.of(local_polygons(model, atlas, self.rows), len(self.rows))
-        self._map = self._grid_points(atlas, size // 2)
+        self._wanted = None if wanted is None else np.where(wanted, np.uint8(255), np.uint8(0))
+        self._map = self._grid_points(atlas, size // 2, wanted)
         self._turned = self._grid_points(atlas, size // 4)
         self._coarse = self._grid_points(atlas, min(size // 4, _COARSE))
         self._inside = np.where(self.table.inside, np.uint8(255), np.uint8(0))
@@ -83,9 +86,12 @@ class Unprojector:
         self._excused = _excused(atlas, min(size // 4, _COARSE))
         self._covers = Covers(atlas, size // 2, triangles, rest)
 
-    def unproject(self, picture: Array, camera: Camera, row: int, vertices: Array) -> Unprojected:
+    def unproject(
+        self, picture: Array, camera: Camera, row: int, vertices: Array, normals: Array | None = None
+    ) -> Unprojected:
         """`picture`: (H, W, 3) uint8, upright, all of what camera row `row` saw, at any scale. `vertices`:
-        (V, 3) metres, view frame; the rows of the atlas count.
+        (V, 3) metres, view frame; the rows of the atlas count. `normals`: (n, 3) unit, of these rows, where
+        they are known.
         """
         import cv2
 
@@ -93,21 +99,29 @@ class Unprojector:
         points = np.asarray(vertices, np.float32)[self.rows]
         scale = picture.shape[1] / float(camera.size[row, 0])
         places, zoom = _projected(points, camera, row, scale)
-        facing = self._facing(points)
+        facing = _cosines(self._surface.unit(points) if normals is None else normals, points)
         coarse = self._coarse @ np.column_stack([places, facing])
         free = self._free(coarse, places, zoom, picture.shape)
         density = _density(coarse, free, self.size)
         half = self._seen(self._turned @ facing, free)
-        self._covers.hide(half, places, zoom)
+        self._hide(half, places, zoom, picture.shape)
+        if self._wanted is not None:
+            cv2.bitwise_and(half, self._wanted, dst=half)
         rgb = looked_up(picture, self._map, places, half, density)
         full = cv2.resize(half, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
         return Unprojected(rgb, cv2.bitwise_and(full, self._inside), density)
 
-    def _grid_points(self, atlas: HeadAtlas, size: int) -> Any:
-        """(size * size, n) sparse: the point of every texel of a smaller grid; rows outside are empty."""
+    def _grid_points(self, atlas: HeadAtlas, size: int, wanted: Array | None = None) -> Any:
+        """(size * size, n) sparse: the point of every texel of a smaller grid; rows outside, and of what is
+        not `wanted` ((size, size) bool) nor beside it, are empty.
+        """
+        import cv2
         from scipy import sparse
 
         texels, triangle, weights = continued(TexelTable.of(atlas, size))
+        if wanted is not None:
+            near = cv2.dilate(wanted.astype(np.uint8), np.ones((5, 5), np.uint8)).ravel()[texels] > 0
+            texels, triangle, weights = texels[near], triangle[near], weights[near]
         filled = np.zeros(size * size + 1, np.int32)
         filled[texels + 1] = 3
         columns = np.searchsorted(self.rows, atlas.triangles[triangle]).astype(np.int32).ravel()
@@ -115,13 +129,9 @@ class Unprojector:
         starts = np.cumsum(filled, dtype=np.int32)
         return sparse.csr_matrix((data, columns, starts), (size * size, len(self.rows)))
 
-    def _facing(self, points: Array) -> Array:
-        """(n,) cosine of the angle between each point's normal and the direction to the camera."""
-        normals = self._surface.sums(points)
-        across, along, length = (
-            np.einsum("nk,nk->n", a, b) for a, b in ((normals, points), (normals, normals), (points, points))
-        )
-        return -across / np.sqrt(np.maximum(along * length, np.float32(1e-30)))
+    def _hide(self, half: Array, places: Array, zoom: float, shape: tuple[int, ...]) -> None:
+        """Take weights ((S / 2, S / 2) uint8) from what is hidden by lids and lips, in place."""
+        self._covers.hide(half, places, zoom)
 
     def _free(self, coarse: Array, places: Array, zoom: float, shape: tuple[int, ...]) -> Array:
         """(c, c) uint8: how free the view of each texel of the coarse grid ((c * c, 4) px, depth, facing) is;
@@ -165,6 +175,12 @@ def _projected(points: Array, camera: Camera, row: int, scale: float) -> tuple[A
     near = focal / depth
     places = np.stack([points[:, 0] * near + centre[0], centre[1] - points[:, 1] * near, depth], axis=1)
     return places, float(focal / depth.mean())
+
+
+def _cosines(normals: Array, points: Array) -> Array:
+    """(n,) of the angle between each unit normal ((n, 3)) and the direction from its point to the camera."""
+    across, along = (np.einsum("nk,nk->n", a, points) for a in (normals, points))
+    return -across / np.sqrt(np.maximum(along, np.float32(1e-30)))
 
 
 @lru_cache(maxsize=1)
