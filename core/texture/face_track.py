@@ -136,9 +136,10 @@ class _Work:
         times = steady_times(self._performance.time)
         workers = max(2, os.cpu_count() or 2)
         with contextlib.ExitStack() as stack:
+            # Closed last: a thread may still write to it when the work is stopped.
+            movie = stack.enter_context(write_movie(path, self._maker.size, times))
             pool = stack.enter_context(ThreadPoolExecutor(workers, "face track"))
             encoder = stack.enter_context(ThreadPoolExecutor(1, "encode"))
-            movie = stack.enter_context(write_movie(path, self._maker.size, times))
             pictures = bridged(self._laid_in(pool, workers), self._performance.time)
             self._write(movie, encoder, pictures)
 
