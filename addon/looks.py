@@ -20,7 +20,7 @@ from .scene.materials import Look
 from .scene.materials.assign import values_of
 from .scene.materials.paint import note_painted, paint
 
-_TOKEN_KEY, _BROWS_KEY = "likeness_look", "likeness_brows"
+_TOKEN_KEY = "likeness_look"
 
 
 def note_look(double: Double, look: Look) -> None:
@@ -40,17 +40,8 @@ def change_look(double: Double, model: HeadModel, rest: Rest, avatar: Avatar, lo
         scene_looks.apply_look(double, model, rest, avatar, look)
     else:
         scene_looks.set_material_mode(double, scene_looks.material_mode(double))
-    _show_brows(double, look.brow_hairs)
     wear_face(double, avatar, look)
     note_look(double, look)
-
-
-def _show_brows(double: Double, show: bool) -> None:
-    """Follow the switch when it changes; what a person hid by hand stays hidden."""
-    brows, root = double.part("brows"), double.root
-    if brows is not None and bool(root.get(_BROWS_KEY, True)) != show:
-        brows.hide_viewport = brows.hide_render = not show
-        root[_BROWS_KEY] = show
 
 
 def _personal(double: Double) -> Iterator[bpy.types.Material]:

@@ -196,7 +196,7 @@ class LikenessLook(bpy.types.PropertyGroup):
     hair_redness: _share("Hair Redness", "Share of red pigment in the hair", 0.35, _look_changed)
     brow_hairs: BoolProperty(
         name="Brow Hairs",
-        description="Let hairs grow on the eyebrows; a face texture shows the person's own without them",
+        description="Let hairs grow on the eyebrows also where a face texture shows the person's own",
         default=True,
         update=_look_changed,
     )

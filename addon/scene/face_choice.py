@@ -14,6 +14,7 @@ from ...core.avatar import Avatar
 from .double import Double
 from .face_pictures import file_of, find_again, is_lost
 from .face_track_image import follow_frames
+from .hair_brows import show_brows
 from .materials import Look
 from .materials.assign import slot_material
 from .materials.face import PICTURES, WIRES, connect, find_face_group, picture_node, set_value
@@ -25,7 +26,7 @@ BORDER = "likeness_border"
 """On the face's group: mean colour of the still where it ends, linear RGB."""
 _ON_ROOT = "likeness_face_"
 """Begins what is noted on the root: what of `materials.look.FACES` is `wanted` and `shown`, a `note` why
-these differ, what the double `can` show, the `numbers` of the look, and the `body` tint.
+these differ, what the double `can` show, the `numbers` of the look, its `brows`, and the `body` tint.
 """
 _LACKS = {
     "STILL": "There is no texture of the face: import a movie or photos, which are tracked.",
@@ -56,6 +57,7 @@ def wear_face(double: Double, avatar: Avatar, look: Look) -> str:
     numbers = [look.face_strength, look.face_scalp, look.face_relief, look.face_eyes]
     _write(double.root, "wanted", look.face)
     _write(double.root, "numbers", numbers)
+    _write(double.root, "brows", look.brow_hairs)
     _write(double.root, "body", list(_body_tint(tree, avatar, look)))
     skin = slot_material(double.body.data, "Skin")
     if skin is not None:
@@ -81,6 +83,7 @@ def choose_again(double: Double) -> str:
     if skin is not None:
         body = list(_read(root, "body", _PLAIN)) if shown != "NONE" else _PLAIN
         paint(skin, {"Body Tint": body})
+    show_brows(double, bool(_read(root, "brows", True)) or shown == "NONE")
     return shown
 
 

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from .double import Double
 from .hair_strands import Strands, tapered
 from .hair_surface import Skin
 from .materials.masks import brow_coordinates
@@ -12,6 +15,7 @@ from .materials.masks import brow_coordinates
 Array = np.ndarray
 
 POINTS = 5
+_SHOWN = "likeness_shown"
 
 
 def grow_brows(skin: Skin, density: Array, count: int, fullness: float) -> Strands:
@@ -46,3 +50,11 @@ def _lean(along: Array, across: Array, side: Array, rng: np.random.Generator) ->
         0, 0.16, len(along)
     )
     return np.stack([side * np.cos(angle), np.sin(angle), -0.25 * np.clip(along, 0, 1)], axis=1)
+
+
+def show_brows(double: Double, show: bool) -> None:
+    """Show or hide the brow hairs when that changes; what a person hid by hand stays hidden."""
+    brows: Any = double.part("brows")
+    if brows is not None and bool(brows.get(_SHOWN, True)) != show:
+        brows.hide_viewport = brows.hide_render = not show
+        brows[_SHOWN] = show

@@ -273,6 +273,8 @@ def test_hair_takes_a_plain_colour_and_brows_may_go(root):
     look.use_hair_colour, look.brow_hairs = False, False
     assert inputs["Melanin"].default_value == before
     assert double.part("brows").hide_render
+    assert bpy.ops.likeness.set_face(face="NONE") == {"FINISHED"}
+    assert not double.part("brows").hide_render  # a painted face has no others
 
 
 def test_operators_choose_the_face_and_show_what_was_invented(root):

@@ -27,13 +27,13 @@ LASH_INPUTS = (
     ("Thickness", "Float", 0.8, "Thickness of the lashes", 0.0, 2.0),
 )
 OUTPUTS = (("Colour", "Color"), ("Random", "Float"), ("Root", "Float"))
-_GLOSS = (1.12, 1.35)
+_GLOSS = (1.16, 1.35)
 """Index of refraction of black and of light hair. A hair's is 1.55, but the measured colour of a lock holds
 its sheen already, and thick and few strands do not shade each other as in life: 1.55 turns black hair grey.
 """
-_LIGHT = (0.005, 0.12)
+_LIGHT = (0.005, 0.3)
 """Luminances of locks with these indices."""
-_OPAQUE = 0.03
+_OPAQUE = 0.02
 """Luminance of a lock whose strands pass half of their colour."""
 
 
@@ -94,7 +94,7 @@ def _strand(g: Graph, group: bpy.types.Node):
         g.node("ShaderNodeBsdfPrincipled"),
         Base_Color=group.outputs["Colour"],
         Roughness=0.42,
-        Specular_IOR_Level=0.35,
+        Specular_IOR_Level=0.2,
         Specular_Tint=(1.0, 0.92, 0.85, 1.0),
         Sheen_Weight=0.0,
     )

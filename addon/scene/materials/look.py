@@ -64,7 +64,7 @@ class Look:
     brow_melanin: float | None = None
     """Of the eyebrows; None takes a little more than the hair's."""
     brow_hairs: bool = True
-    """Whether the eyebrows have hairs; a texture shows its own brows without them."""
+    """Whether hairs grow over the eyebrows of a texture too; a painted face always has them."""
     hair_dye: Colour | None = None
     """A plain colour of the hair of the head, instead of pigment."""
     face: str = "NONE"
@@ -136,6 +136,8 @@ def _measured(avatar: Any) -> dict[str, Any]:
         found["hair_melanin"], found["hair_redness"] = pigment_of(_colour(colours["hair"]))
     if "brow" in colours:
         found["brow_melanin"] = pigment_of(_colour(colours["brow"]))[0]
+        # Brows seen well enough to be measured are in the texture; hairs over them would make them thick.
+        found["brow_hairs"] = best_face(avatar) == "NONE"
     seen = _seen(avatar)
     found |= {name: float(seen[name]) for name in ("iris_radius", "pupil") if name in seen}
     return found
