@@ -22,8 +22,10 @@ GROUP = 12
 """Pictures from one that stands alone to the next: what a player decodes at most for a jump."""
 QUALITY = 16
 """x264's constant rate factor; below 18 nobody sees a difference."""
-PRESET = "superfast"
-"""veryfast makes files a quarter smaller for half as much time again."""
+PRESET, TOOLS = "ultrafast", "deblock=0,0"
+"""superfast makes files a tenth smaller for twice the time. Deblocking, which ultrafast leaves out, costs next
+to nothing, and skin is smooth.
+"""
 _BT709, _SRGB, _LIMITED = 1, 13, 1
 """ITU-T H.273: matrix and primaries, transfer; 16..235 as FFmpeg numbers it."""
 
@@ -45,7 +47,7 @@ def write_movie(
         atomic_path(Path(path)) as beside,
         av.open(str(beside), "w", format="mp4", options=clock) as container,
     ):
-        options = {"crf": str(quality), "preset": preset}
+        options = {"crf": str(quality), "preset": preset, "x264-params": TOOLS}
         stream = container.add_stream("libx264", rate=_rate(ticks), options=options)
         stream.width = stream.height = size
         stream.codec_context.thread_count = threads
@@ -146,19 +148,25 @@ def _matrix() -> Array:
 
 
 _RGB_TO_YUV = _matrix()
+_STRIP = 64
+"""Rows that stay in the processor's cache."""
 
 
 def planes_of(picture: Array) -> tuple[Array, Array, Array]:
     """Y (S, S), Cb and Cr (S/2, S/2) uint8 of a picture (S, S, 3) uint8.
 
-    Three times faster than swscale, and as near to the picture when it is turned back.
+    Ten times faster than swscale, and as near to the picture when it is turned back: OpenCV is quick at three
+    channels into three, so that all are made, a strip at a time, where one or two are wanted.
     """
     import cv2
 
-    luma = cv2.transform(picture, _RGB_TO_YUV[:1])
+    luma = np.empty(picture.shape[:2], np.uint8)
+    for top in range(0, len(luma), _STRIP):
+        rows = slice(top, top + _STRIP)
+        cv2.extractChannel(cv2.transform(picture[rows], _RGB_TO_YUV), 0, dst=luma[rows])
     half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    chroma = cv2.transform(half, _RGB_TO_YUV[1:])
-    return luma, cv2.extractChannel(chroma, 0), cv2.extractChannel(chroma, 1)
+    chroma = cv2.transform(half, _RGB_TO_YUV)
+    return luma, cv2.extractChannel(chroma, 1), cv2.extractChannel(chroma, 2)
 
 
 def _fill(plane: Any, values: Array) -> None:
