@@ -23,8 +23,8 @@ GROUP = 12
 QUALITY = 16
 """x264's constant rate factor; below 18 nobody sees a difference."""
 PRESET, TOOLS = "ultrafast", "deblock=0,0"
-"""superfast makes files a tenth smaller for twice the time. Deblocking, which ultrafast leaves out, costs next
-to nothing, and skin is smooth.
+"""superfast makes files a tenth smaller for twice the time. Deblocking, which ultrafast leaves out, costs
+next to nothing, and skin is smooth.
 """
 _BT709, _SRGB, _LIMITED = 1, 13, 1
 """ITU-T H.273: matrix and primaries, transfer; 16..235 as FFmpeg numbers it."""
