@@ -16,8 +16,9 @@ import numpy as np
 
 from ..capture import Capture
 from ..errors import CaptureError
-from ..head.atlas import MOUTH, SKIN, TEETH, HeadAtlas
+from ..head.atlas import MOUTH, NONE, SKIN, TEETH, HeadAtlas
 from ..progress import Progress, silent
+from .between_lips import BetweenLips
 from .footage import MOST, footage_pictures
 from .low_rank import LowRankCollector
 from .movie_writer import MovieWriter, write_movie
@@ -129,7 +130,10 @@ class _Work:
         self._seen = np.zeros(head.count, bool)
         self._density: list[float] = []
         self._small = min(maker.size, LOW_RANK_SIZES[int(face_height(head) >= DETAILED)])
-        self._collector = LowRankCollector(self._worth(atlas), head.count, self._smaller(maker.albedo))
+        self._lips = BetweenLips.of(head, atlas, self._small)
+        inner = None if self._lips is None else self._lips.texels
+        ground = self._smaller(maker.albedo)
+        self._collector = LowRankCollector(self._worth(atlas), head.count, ground, inner)
 
     def run(self, path: Path) -> None:
         """Write the movie."""
@@ -147,7 +151,8 @@ class _Work:
         def encode(item: tuple[int, Array]) -> int:
             sample, picture = item
             movie.write(picture)
-            self._collector.add(sample, self._smaller(picture))
+            seen = None if self._lips is None else self._lips.seen(sample)
+            self._collector.add(sample, self._smaller(picture), seen)
             return sample
 
         total = self._performance.frame_count
@@ -191,9 +196,14 @@ class _Work:
         """(s, s) bool: texels of the low-rank form that can move. The eyes stay as in the still: what a
         picture shows at their place may be a lid, which is right in that picture's pose only.
         """
-        table = TexelTable.of(atlas, self._small)
+        import cv2
+
+        chart = TexelTable.of(atlas, self._small).chart
         live = TrackMask.of(self._head.model, atlas, self._small).live > 0.02
-        return live & np.isin(table.chart, (SKIN, TEETH, MOUTH))
+        own = np.isin(chart, (SKIN, TEETH, MOUTH))
+        # What lies just beside a chart shows along its border.
+        around = cv2.dilate(own.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        return live & (own | (around & (chart == NONE)))
 
     def _smaller(self, picture: Array) -> Array:
         import cv2

@@ -12,6 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
+from .at_times import AtTimes
+
 Array = np.ndarray
 
 COMPONENTS = 16
@@ -93,9 +95,12 @@ class LowRankCollector:
     SAMPLES = 150_000_000
     """Bytes of the few texels of all pictures together, at most."""
 
-    def __init__(self, inside: Array, count: int, ground: Array | None = None) -> None:
+    def __init__(
+        self, inside: Array, count: int, ground: Array | None = None, at_times: Array | None = None
+    ) -> None:
         """inside: (s, s) bool, the texels worth keeping; count: T; ground: (s, s, 3) uint8, what the others
-        are to show, by default as in the first picture.
+        are to show, by default as in the first picture; at_times: (m,) flat indices, rising, of texels that
+        only some pictures know.
         """
         self._inside = np.flatnonzero(inside).astype(np.int32)
         self._size = inside.shape[0]
@@ -107,10 +112,12 @@ class LowRankCollector:
         self._pictures = np.empty((len(self._whole), len(self._inside), 3), np.uint8)
         self._samples = np.empty((count, len(self._few), 3), np.uint8)
         self._outside = None if ground is None else ground.copy()
+        self._at_times = AtTimes(self._inside, at_times, count, self._size)
 
-    def add(self, number: int, picture: Array) -> None:
-        """Picture `number` of the take, (s, s, 3) uint8."""
+    def add(self, number: int, picture: Array, known: Array | None = None) -> None:
+        """Picture `number` of the take, (s, s, 3) uint8; known: (m,) bool of the texels `at_times`."""
         texels = picture.reshape(-1, 3)
+        self._at_times.add(number, known)
         np.take(texels, self._inside[self._few], axis=0, out=self._samples[number], mode="clip")
         place = int(np.searchsorted(self._whole, number))
         if place < len(self._whole) and self._whole[place] == number:
@@ -121,6 +128,12 @@ class LowRankCollector:
     def solve(self, components: int = COMPONENTS) -> LowRank:
         """The best `components` for the whole pictures, and the coefficients of all of them."""
         assert self._outside is not None, "no picture was added"
+        self._at_times.fill(self._samples, np.arange(len(self._samples)), self._few)
+        guessed = self._at_times.fill(self._pictures, self._whole, np.arange(len(self._inside)))
+        self._at_times.guess(self._pictures, guessed, self._outside.reshape(-1, 3))
+        told = ~np.isin(self._few, guessed)
+        if not told.all():
+            self._few, self._samples = self._few[told], self._samples[:, told]
         mean = self._pictures.mean(axis=0, dtype=np.float32)
         chosen = self._samples[self._whole].reshape(len(self._whole), -1).astype(np.float32)
         amounts = directions(chosen - mean[self._few].ravel(), components)
