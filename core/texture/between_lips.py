@@ -60,7 +60,10 @@ class BetweenLips:
         camera, vertices = self._head.camera, self._head.vertices(sample)
         lips = self._lips.points(vertices)
         opening = camera.project(lips[list(OPENING)], sample)
-        opening = lowered(opening, believed(lips))
+        share = believed(lips)
+        if share <= 0.0:
+            return np.zeros(len(self.texels), bool)
+        opening = lowered(opening, share)
         points = np.einsum("nk,nkd->nd", self._shares, vertices[self._corners])
         px = camera.project(points, sample)
         found = ((px >= opening.min(axis=0)) & (px <= opening.max(axis=0))).all(axis=1)

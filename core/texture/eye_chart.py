@@ -15,8 +15,12 @@ from .layers import Layer, mean_of
 
 Array = np.ndarray
 
-WHITE = np.array([0.58, 0.53, 0.50], np.float32)
-"""Linear albedo of the white where nobody saw it."""
+WHITE = np.array([0.40, 0.365, 0.345], np.float32)
+"""Linear albedo of the white where nobody saw it, in the shade that lids and lashes always leave."""
+CORNER_SHADE = 0.65
+"""Share of it in the corners of an eye, behind the lids, as albedo."""
+CORNER = 0.36, 0.62
+"""Where that shade begins and is full, as shares of the chart's radius."""
 BRIGHTEST = 0.62
 """Linear luminance that no white exceeds."""
 IRIS = np.array([0.075, 0.045, 0.028], np.float32)
@@ -151,7 +155,8 @@ def plain_eye(at: Array, means: Array, weight: Array, full: Array, white: Array)
     outer = _ramp(at, 0.94 * IRIS_SHARE, 1.07 * IRIS_SHARE)[:, None]
     inner = _ramp(at, 1.15 * PUPIL_SHARE, 0.9 * PUPIL_SHARE)[:, None]
     coloured = iris * (1 - inner) + min(float(np.sqrt(PUPIL)), 0.6 * float(iris.mean())) * inner
-    return coloured * (1 - outer) + white * outer
+    shaded = white * (1 - (1 - np.sqrt(CORNER_SHADE)) * _ramp(at, *CORNER)[:, None])
+    return coloured * (1 - outer) + shaded * outer
 
 
 def _ramp(value: Array, low: float, high: float) -> Array:

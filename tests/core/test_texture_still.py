@@ -24,7 +24,7 @@ from core.performance import Performance
 from core.texture import layers as layers_module
 from core.texture.choose import calmness, covering, final_choice, sharpness, short_list, view_directions
 from core.texture.colour import LUMINANCE, to_linear
-from core.texture.eye_chart import IRIS_SHARE, alike_eyes, completed_eye, distance
+from core.texture.eye_chart import CORNER, CORNER_SHADE, IRIS_SHARE, alike_eyes, completed_eye, distance
 from core.texture.lighting import Lighting
 from core.texture.posed import PosedHead
 from core.texture.rerender import Rerenderer
@@ -275,8 +275,11 @@ def test_an_eye_of_which_half_is_seen_is_completed():
     known = np.zeros((size, size), np.float32)
     known[size // 2 - 2 :] = 1
     whole = completed_eye(truth * known[..., None], known, away, np.array([0.75, 0.73, 0.7]))
-    calm = np.abs(away - IRIS_SHARE) > 0.06
-    assert np.abs(whole - truth)[calm].max() < 0.05
+    near = (np.abs(away - IRIS_SHARE) > 0.06) & (away < CORNER[0] + 0.05)
+    assert np.abs(whole - truth)[near].max() < 0.05
+    assert np.abs(whole - truth)[known > 0].max() < 1e-6
+    corner = whole[(away > CORNER[1]) & (known == 0)]
+    assert np.allclose(corner, np.sqrt(CORNER_SHADE) * truth[0, 0], atol=0.01)
 
 
 def test_the_worse_eye_is_the_mirror_image_of_the_better():
