@@ -37,7 +37,7 @@ REACH = 0.035
 """How far the border's colour reaches into the face, as a share of the atlas."""
 _FARTHEST = 0.4
 """Log of a difference at the border that is not taken off: hair, or something before the face."""
-_STRIP = 32
+_STRIP = 64
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class FrameMaker:
         import cv2
 
         kept = np.where(self.mask.quick, 1.0, weight / np.maximum(layer.coarse, 1))
-        share = (kept * self.mask.live).astype(np.float32)
+        share = (kept * (self.mask.live * np.float32(1 / 255))).astype(np.float32)
         factors = cv2.resize(np.exp(colour), (SLOW, SLOW), interpolation=cv2.INTER_LINEAR)
         factors *= layer.factors
         seen = (share > 0) & (layer.coarse > 0)
@@ -132,7 +132,6 @@ class FrameMaker:
         part = (slice(top, top + _STRIP), slice(left, right))
         factors, share = (enlarged(values, self.size, *place) for values in maps)
         share *= layer.weight[part]
-        share *= np.float32(1 / 255)
         rgb = layer.rgb[part].astype(np.float32)
         rgb += TOE
         rgb *= factors
@@ -167,7 +166,7 @@ def enlarged(coarse: Array, size: int, top: int, left: int, right: int) -> Array
     wanted = (step * part.shape[1], step * part.shape[0])
     full = cv2.resize(np.ascontiguousarray(part), wanted, interpolation=cv2.INTER_LINEAR)
     y, x = top - step * (high - around[0]), left - step * (first - around[2])
-    return np.ascontiguousarray(full[y : y + _STRIP, x : x + right - left])
+    return full[y : y + _STRIP, x : x + right - left]
 
 
 class _Border:

@@ -90,7 +90,7 @@ class Occluder:
         """Its nearest depths; `places` (n, 3) float32: px and depth of each vertex. None for no points."""
         import cv2
 
-        x, y, depth = (self.points @ places).T
+        x, y, depth = (self.points @ np.ascontiguousarray(axis) for axis in places.T)
         if not len(x):
             return None
         low, high = (float(x.min()), float(y.min())), (float(x.max()), float(y.max()))
