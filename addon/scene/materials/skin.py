@@ -20,6 +20,9 @@ _BLOOD = (1.06, 0.58, 0.52)
 _CAPILLARIES = 0.1
 """Share of blood in skin that does not flush, at redness 1."""
 
+_HAIRY = (0.008, 0.03)
+"""Luminances in a picture of the face: surely hair, surely skin."""
+
 INPUTS = (
     ("Melanin", "Float", 0.3, "Skin tone from very light to very dark", 0.0, 1.0),
     ("Tint", "Color", (1.0, 1.0, 1.0), "Multiplies the finished skin colour"),
@@ -87,6 +90,9 @@ def skin_group() -> bpy.types.NodeTree:
     # Lamps do not reach into a mouth, though a shadow map that misses a gap would let them glint there.
     # Nor does a scalp under hair shine: through a parting it would glint white.
     bare = g.sub(1.0, g.mul(g.smooth(scalp, 0.0, 0.6), g.math("GREATER_THAN", control["Scalp"], 0.01)))
+    # Texels darker than any skin are hair in the picture: brows, curls on the forehead.
+    level = g.call(g.node("ShaderNodeRGBToBW"), Color=control["Face Colour"])
+    bare = g.mul(bare, g.mixf(control["Face"], 1.0, g.smooth(level, *_HAIRY, 0.2, 1.0)))
     g.put(end.inputs["Specular"], g.mul(g.mul(0.5, bare), g.smooth(mouth, 0.15, 0.0)))
     g.arrange()
     return tree
