@@ -330,7 +330,7 @@ def _check_fields(value: Mapping[str, Any]) -> None:
         if not isinstance(colour, list) or len(colour) != 3 or not all(map(_is_finite, colour)):
             raise ValueError(f"the colour {key!r} is {colour!r} and not three finite numbers")
     for key, file in (*value["textures"].items(), *value["face_tracks"].items()):
-        if not isinstance(file, str) or Path(file).name != file or file in ("", ".", ".."):
+        if not isinstance(file, str) or not _is_plain(file):
             raise ValueError(f"the texture {key!r} is {file!r} and not a plain file name")
     for text in (*value["media"].values(), *value["performance_files"].values(), *value["warnings"]):
         if not isinstance(text, str):
@@ -345,3 +345,8 @@ def _check_fields(value: Mapping[str, Any]) -> None:
 
 def _is_finite(number: Any) -> bool:
     return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+
+
+def _is_plain(file: str) -> bool:
+    """Whether this is a file name on every system, and no path."""
+    return file not in ("", ".", "..") and not set(file) & set("/\\:")

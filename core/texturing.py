@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .avatar import Avatar
 from .capture import Capture, open_capture
-from .errors import AvatarError, Cancelled, LikenessError, WorkerError
+from .errors import AvatarError, Cancelled, CaptureError, LikenessError, WorkerError
 from .files import read_json, write_json
 from .head import HeadModel, load_model
 from .person import rest_of
-from .progress import Progress, silent
+from .progress import Progress, silent, subrange
 from .report import Report
 
 if TYPE_CHECKING:
@@ -22,6 +27,14 @@ if TYPE_CHECKING:
 
 TEXTURES = ("off", "still", "track")
 """How much is taken from the footage: nothing, one texture, or that and a movie of the face."""
+OF_TRACK = ("scalp", "predicted")
+"""Roles that are made of the face track."""
+NO_TEXTURE = "The face has no texture from the footage"
+"""How a warning of a capture without textures begins."""
+FRAMES_OFF = 2
+"""Pictures by which the same footage, written again, may differ."""
+PLACE_OFF = 0.08
+"""Share of the face's size by which a face may be elsewhere in the same footage, written again."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ def texture_or_warn(
     except LikenessError as problem:
         if isinstance(problem, Cancelled):
             raise
-        report.warnings.append(f"The face has no texture from the footage: {problem.message}")
+        report.warnings.append(f"{NO_TEXTURE}: {problem.message}")
 
 
 def texture_avatar(
@@ -75,19 +88,23 @@ def texture_avatar(
             "Choose one that was tracked.",
         )
     make_textures, settings = _worker(request)
-    made = make_textures(
-        avatar.texture_folder,
-        capture,
-        model,
-        rest_of(model, avatar),
-        performance,
-        melanin=avatar.appearance.get("melanin"),
-        stage=report.stage,
-        settings=settings,
-        coefficients=avatar.coefficients,
-        track_file=f"{Path(avatar.performance_files[request.performance]).stem}.mp4",
-        progress=progress,
-    )
+    with _beside(avatar.texture_folder) as folder:
+        made = make_textures(
+            folder,
+            capture,
+            model,
+            rest_of(model, avatar),
+            performance,
+            melanin=avatar.appearance.get("melanin"),
+            stage=report.stage,
+            settings=settings,
+            coefficients=avatar.coefficients,
+            track_file=f"{Path(avatar.performance_files[request.performance]).stem}.mp4",
+            progress=progress,
+        )
+    for role in OF_TRACK:  # what was made of an earlier track lies on an earlier still
+        avatar.textures.pop(role, None)
+    avatar.face_tracks.pop(request.performance, None)
     avatar.textures |= made.files
     if made.face_track:
         avatar.face_tracks[request.performance] = made.face_track
@@ -97,6 +114,22 @@ def texture_avatar(
     report.texture = made.figures
     report.warnings += made.warnings
     avatar.save()
+
+
+@contextlib.contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A folder to fill, whose files take their places in `folder` when all are there, else are gone."""
+    scratch = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.part")
+    scratch.mkdir(parents=True)
+    try:
+        yield scratch
+        folder.mkdir(exist_ok=True)
+        for path in scratch.iterdir():
+            path.replace(folder / path.name)
+    except OSError as problem:
+        raise AvatarError(f"{folder} cannot be written: {problem.strerror or problem}.") from problem
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _worker(request: TextureRequest) -> tuple[Callable[..., Textures], TextureSettings]:
@@ -126,13 +159,44 @@ def retexture(
     avatar = Avatar.load(folder)
     report = Report()
     request = TextureRequest(performance or _solved_in_footage(avatar), texture, size)
-    texture_avatar(avatar, _footage(avatar, capture), load_model(avatar.model), request, report, progress)
-    avatar.warnings = [*avatar.warnings, *(w for w in report.warnings if w not in avatar.warnings)]
+    footage = _footage(avatar, capture)
+    if capture is not None:
+        check_same_footage(avatar, request.performance, footage, subrange(progress, 0.0, 0.3))
+        progress = subrange(progress, 0.3, 1.0)
+    texture_avatar(avatar, footage, load_model(avatar.model), request, report, progress)
+    kept = [warning for warning in avatar.warnings if not warning.startswith(NO_TEXTURE)]
+    avatar.warnings = [*kept, *(warning for warning in report.warnings if warning not in kept)]
     avatar.save()
     path = avatar.folder / "report.json"
     if path.is_file():
         write_json(path, {**read_json(path, AvatarError), "texture": report.texture})
     return avatar
+
+
+def check_same_footage(
+    avatar: Avatar, performance: str, footage: Capture, progress: Progress = silent
+) -> None:
+    """CaptureError unless the face is in `footage` where it was in what the performance was solved in."""
+    from .track import Track, track_capture
+
+    path = avatar.track_path(performance)
+    if not path.is_file():
+        return
+    before, now = Track.load(path), track_capture(footage, progress)
+    other = f"{footage.path.name} is not the footage that {performance!r} was solved in"
+    hint = "Choose that footage, or import this one as a capture of its own."
+    if abs(before.frame_count - now.frame_count) > FRAMES_OFF:
+        counts = f"{now.frame_count} pictures and not {before.frame_count}"
+        raise CaptureError(f"{other}: it has {counts}.", hint)
+    count = min(before.frame_count, now.frame_count)
+    both = before.tracked[:count] & now.tracked[:count]
+    places = [
+        track.landmarks[:count][both][:, :, :2] / track.size[:count][both][:, None] for track in (before, now)
+    ]
+    face = np.ptp(places[0], axis=1).mean(axis=1)
+    off = np.linalg.norm(places[0] - places[1], axis=2).mean(axis=1) / face
+    if not len(off) or np.median(off) > PLACE_OFF:
+        raise CaptureError(f"{other}: the face is elsewhere in it.", hint)
 
 
 def _solved_in_footage(avatar: Avatar) -> str:
@@ -149,11 +213,14 @@ def _footage(avatar: Avatar, told: Path | None) -> Capture:
     """The capture the avatar was made of, else the movie it keeps."""
     if told is not None:
         return open_capture(told)
-    source = avatar.provenance.get("capture", {}).get("path", "")
+    noted = avatar.provenance.get("capture")
+    source = noted.get("path") if isinstance(noted, dict) else ""
+    source = source if isinstance(source, str) else ""
     kept = avatar.media_path("movie")
     for path in (Path(source) if source else None, kept):
         if path is not None and path.exists():
             return open_capture(path)
     raise AvatarError(
-        f"The footage of {avatar.name!r} is no longer at {source or kept}.", "Say where it is with --capture."
+        f"The footage of {avatar.name!r} is no longer at {source or kept}.",
+        "Put it back, or say where it is: python -m core texture NAME.avatar --capture CAPTURE.",
     )

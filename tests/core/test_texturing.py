@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,12 +13,13 @@ from performances import random_performance
 from core.avatar import Avatar
 from core.camera import VIEW_TO_OPENCV
 from core.capture import open_capture
-from core.errors import AvatarError, LikenessError
+from core.errors import AvatarError, Cancelled, CaptureError, LikenessError
 from core.files import read_json
 from core.head import load_model
 from core.person import rest_of
 from core.pipeline import make_avatar
 from core.texturing import retexture
+from core.track import Track
 
 cv2 = pytest.importorskip("cv2")
 av = pytest.importorskip("av")
@@ -95,6 +97,41 @@ def test_textures_are_made_again(copy):
     small = cv2.resize(before, (512, 512), interpolation=cv2.INTER_AREA)
     off = np.abs(picture(again, "albedo").astype(int) - small)
     assert np.mean(off) < 6, "the same person"
+    assert not again.face_tracks, "the movie of before lay on another still"
+    assert set(again.textures) == {"albedo", "coverage", "normal"}
+
+
+def test_work_that_is_stopped_changes_nothing(copy):
+    def stop(_done: float, stage: str, _text: str) -> None:
+        if stage == "face track":
+            raise Cancelled("Stopped.", "")
+
+    before = {path.name: path.read_bytes() for path in copy.texture_folder.iterdir()}
+    with pytest.raises(Cancelled):
+        retexture(copy.folder, size=512, progress=stop)
+    assert {path.name: path.read_bytes() for path in copy.texture_folder.iterdir()} == before
+    assert not [path.name for path in copy.folder.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("change", ["elsewhere", "pictures"])
+def test_other_footage_is_refused(copy, sample, change):
+    path = copy.track_path(tracked(copy))
+    track = Track.load(path)
+    if change == "elsewhere":
+        landmarks = track.landmarks + np.float32([0.1 * track.size[0, 0], 0, 0])
+        replace(track, landmarks=landmarks).save(path)
+    else:
+        count = track.frame_count - 10
+        fields = ("time", "landmarks", "size", "confidence", "scores", "transform", "skin")
+        cut = {name: getattr(track, name) for name in fields}
+        replace(track, **{name: None if a is None else a[:count] for name, a in cut.items()}).save(path)
+    with pytest.raises(CaptureError, match="not the footage"):
+        retexture(copy.folder, "still", 512, capture=sample)
+
+
+def test_the_same_footage_elsewhere_is_taken(copy, sample, tmp_path):
+    moved = shutil.copy(sample, tmp_path / "moved.zip")
+    assert retexture(copy.folder, "still", 512, capture=moved).textures
 
 
 def test_footage_that_is_gone_is_one_sentence(copy):
