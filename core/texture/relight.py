@@ -17,7 +17,7 @@ from .texels import TexelTable
 
 Array = np.ndarray
 
-DARKEST = 0.36
+DARKEST = 0.26
 """Least shade that is divided by: under nose and chin light comes back from the skin itself."""
 
 
