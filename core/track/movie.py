@@ -61,12 +61,14 @@ class Movie:
         try:
             import av
             import av.error
+            from av.video.reformatter import VideoReformatter
         except ImportError as problem:
             raise WorkerError(
                 "Movies cannot be read: the 'av' library is missing.",
                 "Make the worker environment in the preferences, or run build.py setup.",
             ) from problem
         self._error = av.error.FFmpegError
+        self._scaler = VideoReformatter()  # a frame's own would be set up anew for each
         path = self._member.path
         if path is None:
             folder = self._close.enter_context(tempfile.TemporaryDirectory(prefix="likeness-movie-"))
@@ -147,7 +149,7 @@ class Movie:
             whole = np.rot90(frame.to_ndarray(format="rgb24"), quarters)
             return picture_of(whole, time, self._most, self._region)
         width, height = detection_size(frame.width, frame.height, self._most)
-        rgb = np.rot90(frame.to_ndarray(format="rgb24", width=width, height=height), quarters)
+        rgb = np.rot90(self._scaler.reformat(frame, width, height, "rgb24").to_ndarray(), quarters)
         size = (frame.height, frame.width) if quarters % 2 else (frame.width, frame.height)
         extent = (rgb.shape[1], rgb.shape[0])
         whole = np.ascontiguousarray(rgb) if self._plain else squared(rgb)
