@@ -30,6 +30,7 @@ from .roots import (
 )
 from .runtime import quietly
 from .scene.face_choice import coverage_of, face_of, faces_of, lack_of, show_invented, shows_invented
+from .scene.face_flaws import flaws_of
 from .scene.materials.look import FACES
 from .sliders import flush, forget_requests, request, request_if_stale
 from .styling import (
@@ -59,6 +60,7 @@ __all__ = [
     "dress_footage",
     "face_of",
     "faces_of",
+    "flaws_of",
     "flush",
     "forget_requests",
     "has_sound",

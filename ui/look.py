@@ -51,6 +51,8 @@ class FacePanel(DoublePanel, bpy.types.Panel):
             cell.prop_enum(look, "face", face)
         if note and shown != look.face:
             draw_text(self.layout.column(), context, note, "ERROR")
+        elif flaws := session.flaws_of(root):
+            draw_text(self.layout.column(), context, flaws, "ERROR")
         elif len(can) < len(session.FACES):
             first = next(face for face in session.FACES if face not in can)
             draw_text(self.layout.column(), context, session.lack_of(first), "INFO")

@@ -12,6 +12,7 @@ import bpy
 
 from ...core.avatar import Avatar
 from .double import Double
+from .face_flaws import flaws_of, has_flaws
 from .face_pictures import file_of, find_again, is_lost
 from .face_track_image import follow_frames
 from .hair_brows import show_brows
@@ -70,7 +71,7 @@ def choose_again(double: Double) -> str:
     root, tree = double.root, find_face_group(double.id)
     wanted, can = str(_read(root, "wanted", "NONE")), faces_of(root)
     shown = next(face for face in _INSTEAD[wanted] if face in can)
-    note = "" if shown == wanted else _LACKS[wanted]
+    note = "" if shown == wanted else _reason(root, wanted)
     lost = lost_pictures(tree) if tree is not None else []
     if lost and wanted != "NONE":
         note = _LACKS["LOST"].format(names=", ".join(lost))
@@ -85,6 +86,10 @@ def choose_again(double: Double) -> str:
         paint(skin, {"Body Tint": body})
     show_brows(double, bool(_read(root, "brows", True)) or shown == "NONE")
     return shown
+
+
+def _reason(root: bpy.types.Object, wanted: str) -> str:
+    return flaws_of(root) if has_flaws(root, "STILL", wanted) else _LACKS[wanted]
 
 
 def check_pictures(double: Double, folder: Path) -> None:

@@ -16,18 +16,22 @@ DATA, COLOUR = "Non-Color", "sRGB"
 
 def load_picture(path: Path, space: str) -> Any:
     """The image of a file, the one that is loaded already where there is one; `space`: DATA or COLOUR. None
-    where Blender cannot read it.
+    where Blender cannot read it as it is now.
     """
-    image: Any = bpy.data.images.load(str(path), check_existing=True)
-    if not image.size[0]:  # asking reads the file
-        return None
+    image: Any = _loaded(path) or bpy.data.images.load(str(path), check_existing=True)
     if image.colorspace_settings.name != space:
         image.colorspace_settings.name = space
     stamp = str(path.stat().st_mtime_ns)
-    if image.get(STAMP, stamp) != stamp:
+    if image.get(STAMP, stamp) != stamp or not image.size[0]:  # what was unreadable once is not read again
         image.reload()
     image[STAMP] = stamp
-    return image
+    return image if image.size[0] else None  # asking reads the file
+
+
+def _loaded(path: Path) -> Any:
+    """The image that was loaded here from a file. Blender itself takes no movie twice that is in use."""
+    ours = (image for image in bpy.data.images if STAMP in image and image.library is None)
+    return next((image for image in ours if file_of(image).resolve() == path), None)
 
 
 def is_lost(image: Any) -> bool:

@@ -9,12 +9,14 @@ import bpy
 import numpy as np
 
 from ...core.avatar import Avatar
+from ...core.errors import AvatarError
 from ...core.head import HeadModel
 from ...core.performance import Performance
 from ...core.texture.predicted import PredictedTexture
 from . import face_components
 from .double import Double
 from .face_choice import BORDER, has_picture, note_coverage, note_faces
+from .face_flaws import flaw_of, note_flaws
 from .face_pictures import COLOUR, DATA, STAMP, linear, load_picture, pixels_of
 from .face_track_image import drop_track, show_track
 from .materials.face import face_group, find_face_group, picture_node
@@ -27,44 +29,65 @@ _ROLES = {"Still": "albedo", "Scalp": "scalp", "Relief": "normal", "Coverage": "
 def load_face(double: Double, model: HeadModel, avatar: Avatar) -> None:
     """Read the pictures of an avatar and its predicted texture; before keys are made, which need the latter.
 
-    AvatarError for a predicted texture that is damaged. Pictures that are missing are left out.
+    Files that are damaged or missing are left out and noted on the root.
     """
     albedo = avatar.texture_path("albedo")
+    for part in ("STILL", "PREDICTED", "MORE"):
+        note_flaws(double.root, part)
     if albedo is None or not albedo.is_file():
+        note_flaws(double.root, "STILL", [flaw_of(albedo)] if albedo is not None else [])
         face_components.uninstall(double)
         return
     tree: Any = face_group(double.name, double.id)
-    for name, role in _ROLES.items():
-        _load(tree, name, avatar, role)
+    flaws = {role: _load(tree, name, avatar, role) for name, role in _ROLES.items()}
+    note_flaws(double.root, "STILL", filter(None, [flaws.pop("albedo")]))
+    note_flaws(double.root, "MORE", filter(None, flaws.values()))
     still = picture_node(tree, "Still")
     if still is None or still.image is None:
+        face_components.uninstall(double)
         return
-    if tree.get(STAMP) != still.image[STAMP]:
+    if tree.get(STAMP) != _stamp_of(tree):
         _measure(double, tree, still.image)
     _load_predicted(double, model, avatar, still.image)
 
 
-def _load(tree: Any, name: str, avatar: Avatar, role: str) -> None:
+def _load(tree: Any, name: str, avatar: Avatar, role: str) -> str:
+    """Put a picture into its node; what is wrong with its file, or nothing."""
     node, path = picture_node(tree, name), avatar.texture_path(role)
     if node is None:
-        return
+        return ""
     if path is None or not path.is_file():
         node.image = None
-        return
+        return flaw_of(path) if path is not None else ""
     node.image = load_picture(path.resolve(), DATA if role in ("normal", "coverage") else COLOUR)
     if role == "scalp" and node.image is not None:
         # The colour is wanted where alpha is low, too.
         node.image.alpha_mode = "CHANNEL_PACKED"
+    return flaw_of(path) if node.image is None else ""
+
+
+def _stamp_of(tree: Any) -> str:
+    """Of the pictures that are measured."""
+    nodes = [picture_node(tree, name) for name in ("Still", "Coverage")]
+    return " ".join(str(n.image[STAMP]) for n in nodes if n is not None and n.image is not None)
 
 
 def _load_predicted(double: Double, model: HeadModel, avatar: Avatar, still: Any) -> None:
     path = avatar.texture_path("predicted")
     if path is None or not path.is_file():
+        note_flaws(double.root, "PREDICTED", [flaw_of(path)] if path is not None else [])
         face_components.uninstall(double)
         return
     stamp = f"{path.stat().st_mtime_ns} {still[STAMP]}"
-    if not face_components.has_stamp(double.id, stamp):
-        face_components.install(double, model, PredictedTexture.load(path), still, stamp)
+    if face_components.has_stamp(double.id, stamp):
+        return
+    try:
+        predicted = PredictedTexture.load(path)
+    except AvatarError:
+        note_flaws(double.root, "PREDICTED", [flaw_of(path)])
+        face_components.uninstall(double)
+        return
+    face_components.install(double, model, predicted, still, stamp)
 
 
 def _measure(double: Double, tree: Any, still: Any) -> None:
@@ -80,7 +103,7 @@ def _measure(double: Double, tree: Any, still: Any) -> None:
     if coverage is not None and coverage.image is not None and np.any(head):
         seen = _texels(coverage.image, place[head])[:, 0]
         note_coverage(double.root, float(np.average(seen, weights=area[head])))
-    tree[STAMP] = still[STAMP]
+    tree[STAMP] = _stamp_of(tree)
 
 
 def _corners(mesh: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -116,6 +139,7 @@ def show_performance(
 ) -> None:
     """Put the face track of the performance that plays into the group, in step, and note what there is."""
     tree = find_face_group(double.id)
+    note_flaws(double.root, "TRACK")
     if tree is None or not has_picture(tree, "Still"):
         note_faces(double.root, ("NONE",))
         return
@@ -138,6 +162,10 @@ def _play_track(
     first_frame: int,
 ) -> bool:
     path = avatar.face_track_path(performance.name) if performance is not None else None
-    if performance is None or path is None or not path.is_file():
+    if performance is None or path is None:
         return False
-    return show_track(scene, double, tree, path.resolve(), performance, first_frame)
+    if path.is_file() and show_track(scene, double, tree, path.resolve(), performance, first_frame):
+        return True
+    if picture_node(tree, "Track") is not None:
+        note_flaws(double.root, "TRACK", [flaw_of(path)])
+    return False

@@ -207,6 +207,52 @@ def test_missing_files_give_the_painted_skin_and_one_sentence(empty_scene, tmp_p
     assert part("addon.session").face_of(bpy.context.scene.likeness.active) == ("TRACK", "")
 
 
+def faces_and_text(root) -> tuple[tuple[str, ...], str]:
+    """What a double can show, and what the panel says."""
+    from ui_support import draw
+
+    drawn = " ".join(draw(part("ui.look").FacePanel).drawn("label"))
+    return part("addon.session").faces_of(root), drawn
+
+
+ALL = ("NONE", "STILL", "TRACK", "PREDICTED")
+
+
+@pytest.mark.parametrize(
+    ("file", "can"),
+    [
+        ("predicted.npz", ("NONE", "STILL", "TRACK")),
+        ("albedo.png", ("NONE",)),
+        ("normal.png", ALL),
+        ("face_0.mp4", ("NONE", "STILL", "PREDICTED")),
+    ],
+)
+def test_a_damaged_file_is_named_left_out_and_read_again(empty_scene, tmp_path, file, can):
+    damaged = write_face_avatar(tmp_path / "Ada.avatar", {"take": EVEN}) / "textures" / file
+    whole, rebuild = damaged.read_bytes(), part("addon.session").rebuild
+    damaged.write_bytes(b"damaged")
+    root = open_avatar(tmp_path / "Ada.avatar")
+    assert part("addon.session").active_root(bpy.context) == root
+    faces, drawn = faces_and_text(root)
+    assert faces == can
+    assert f"{file} is damaged: take the textures" in drawn
+    damaged.write_bytes(whole)
+    rebuild(bpy.context, root)
+    faces, drawn = faces_and_text(root)
+    assert faces == ALL
+    assert file not in drawn
+    damaged.write_bytes(b"damaged again")
+    rebuild(bpy.context, root)
+    faces, drawn = faces_and_text(root)
+    assert faces == can
+    assert f"{file} is damaged" in drawn
+
+
+def test_textures_made_again_take_the_place_of_the_old_ones(root):
+    part("addon.session").rebuild(bpy.context, root)
+    assert [image.name for image in bpy.data.images if image.source == "MOVIE"] == ["face_0.mp4"]
+
+
 def test_a_performance_without_a_track_says_so(empty_scene, tmp_path):
     folder = write_face_avatar(tmp_path / "Ada.avatar", {"take": EVEN})
     avatar = part("core.avatar").Avatar.load(folder)
