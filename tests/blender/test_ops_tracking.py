@@ -210,7 +210,7 @@ def test_who_it_is_stays_as_found_unless_somebody_chooses(
     with pytest.raises(RuntimeError, match="Enough"):
         bpy.ops.likeness.import_capture(filepath=str(photo), **options)
     (arguments,) = orders
-    assert arguments[arguments.index("--tracking") :] == ["--tracking", "on", *found]
+    assert arguments[arguments.index("--tracking") :] == ["--tracking", "on", "--texture", "track", *found]
 
 
 def test_models_are_told_to_the_worker(chosen, tmp_path, module, monkeypatch):
