@@ -36,3 +36,18 @@ class NeedsPerformance(NeedsDouble):
             cls.poll_message_set("This double has no performance: add one first")  # type: ignore[attr-defined]
             return False
         return True
+
+
+class NeedsFootage(NeedsPerformance):
+    """Mix-in: the performance must have been fitted to footage."""
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """Whether the chosen double plays a performance that was fitted to footage."""
+        if not super().poll(context):
+            return False
+        root = session.active_root(context)
+        if root is None or not session.can_show_footage(root):
+            cls.poll_message_set("This performance was recorded and not fitted to footage")  # type: ignore[attr-defined]
+            return False
+        return True

@@ -15,13 +15,13 @@ from ..addon.work import WorkerJob
 from ..core.errors import SettingsError
 from .base import JobAction, Work
 from .ids import Op
-from .polls import NeedsPerformance
+from .polls import NeedsFootage
 
 _SLACK = 0.5
 """Frames by which the current one may lie outside the performance."""
 
 
-class RefitNeutral(NeedsPerformance, JobAction, bpy.types.Operator):
+class RefitNeutral(NeedsFootage, JobAction, bpy.types.Operator):
     """Fit the performance again so that the face of this frame is at rest"""
 
     bl_idname = Op.REFIT_NEUTRAL
@@ -32,17 +32,6 @@ class RefitNeutral(NeedsPerformance, JobAction, bpy.types.Operator):
         "face, closed mouth and open eyes. The avatar on disk keeps the new fit"
     )
     job_label = "Refitting"
-
-    @classmethod
-    def poll(cls, context: Context) -> bool:
-        """It must have been fitted to footage."""
-        if not super().poll(context):
-            return False
-        root = session.active_root(context)
-        if root is None or not session.can_show_footage(root):
-            cls.poll_message_set("This performance was recorded and not fitted to footage")
-            return False
-        return True
 
     def start(self, context: Context) -> Work:
         """Let the worker rewrite the performance of the avatar."""

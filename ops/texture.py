@@ -14,10 +14,10 @@ from ..addon.tracking import PACKAGES
 from ..addon.work import WorkerJob
 from .base import JobAction, Work
 from .ids import Op
-from .polls import NeedsDouble
+from .polls import NeedsFootage
 
 
-class MakeTextures(NeedsDouble, JobAction, bpy.types.Operator):
+class MakeTextures(NeedsFootage, JobAction, bpy.types.Operator):
     """Take the face's textures from the footage again"""
 
     bl_idname = Op.MAKE_TEXTURES
@@ -42,17 +42,6 @@ class MakeTextures(NeedsDouble, JobAction, bpy.types.Operator):
     use_track: BoolProperty(
         name="Face Track", description="Make a movie of the face as well, one picture per frame", default=True
     )
-
-    @classmethod
-    def poll(cls, context: Context) -> bool:
-        """The performance must have been fitted to footage."""
-        if not super().poll(context):
-            return False
-        root = session.active_root(context)
-        if root is None or not session.can_show_footage(root):
-            cls.poll_message_set("This double was not fitted to footage")
-            return False
-        return True
 
     def invoke(self, context: Context, event: Event) -> Result:
         """Ask how large."""
