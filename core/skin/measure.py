@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How far a compressed skin is from the shapes it stands for: over shapes, over frames, in detail.
 
-All lengths are in the model's own unit. Products are float32 (BLAS), sums float64, and the work goes in blocks
+All lengths are in the unit of the model. Products are float32 (BLAS), sums float64, and the work is cut in blocks
 of shapes, so that nothing is larger than the shapes themselves.
 """
 
@@ -88,7 +88,7 @@ def transform_rows(transforms: np.ndarray) -> np.ndarray:
 def errors(problem: Problem, weights: np.ndarray, transforms: np.ndarray) -> dict[str, float]:
     """What weights (N, P) and transforms (S, P, 6) miss of a problem.
 
-    `mae`, `mxe` and `rmse` are over components, as in the paper; `lap_rms` is the rms of the error's Laplacian;
+    `mae`, `mxe` and `rmse` are over components, as in the paper; `lap_rms` is the rms of their Laplacian;
     `mean`, `p999` (99.9th percentile) and `max` are of the distances of every (shape, vertex).
     """
     deltas = problem.deltas.reshape(problem.n_shapes, 3, -1).transpose(0, 2, 1)
