@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How far a compressed skin is from the shapes it stands for: over shapes, over frames, in detail.
 
-All lengths are in the unit of the model. Products are float32 (BLAS), sums float64, and the work is cut in blocks
+All lengths are in the unit of the model. Products are float32 (BLAS), sums float64, and work goes in blocks
 of shapes, so that nothing is larger than the shapes themselves.
 """
 
