@@ -124,12 +124,19 @@ def read_json(path: Path, error: ErrorType, limit: int = 64 * 1024**2) -> Any:
         raise error(f"{path} is damaged: it is not valid JSON.", "Restore it from a backup.") from problem
 
 
-def read_npz(path: Path, error: ErrorType, limit: int = NPZ_LIMIT) -> dict[str, np.ndarray]:
+def read_npz(
+    path: Path,
+    error: ErrorType,
+    limit: int = NPZ_LIMIT,
+    read_member: Callable[[bytes], Any] | None = None,
+) -> dict[str, Any]:
     """All arrays of an .npz by name. Pickled objects are never loaded, sizes are bounded, checksums are
     checked.
 
-    `error(message, hint)` is raised, naming the file, for whatever is not such a file.
+    `error(message, hint)` is raised, naming the file, for whatever is not such a file. `read_member` makes
+    something else of a member's bytes, where pickled objects are read in a safe way.
     """
+    read_member = read_member or _read_array
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -137,7 +144,7 @@ def read_npz(path: Path, error: ErrorType, limit: int = NPZ_LIMIT) -> dict[str, 
                 raise error(
                     f"{path} would unpack to more than {limit // 1024**2} MB.", "It is not a file of ours."
                 )
-            return {m.filename.removesuffix(".npy"): _read_array(archive, m) for m in members}
+            return {m.filename.removesuffix(".npy"): read_member(archive.read(m)) for m in members}
     except FileNotFoundError:
         raise error(f"{path.name} is missing in {path.parent}.", "") from None
     except OSError as problem:
@@ -146,9 +153,8 @@ def read_npz(path: Path, error: ErrorType, limit: int = NPZ_LIMIT) -> dict[str, 
         raise error(f"{path} is damaged or not a NumPy archive.", "Restore it from a backup.") from problem
 
 
-def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    """Read the whole member first: only then has zipfile compared its checksum."""
-    data = archive.read(member)
+def _read_array(data: bytes) -> np.ndarray:
+    """The bytes are whole: only then has zipfile compared the member's checksum."""
     return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
 
 

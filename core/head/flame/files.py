@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -17,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelError
+from ...unpickle import LARGEST_FILE, load_pickle, read_npy
 from .model import EXPRESSIONS, JAW, PARENTS, SHAPES, VARIANTS, VERTICES, FlameModel
-from .unpickle import LARGEST_FILE, load_pickle
 
 Array = np.ndarray
 
@@ -119,23 +118,6 @@ def _npz(data: bytes, name: str) -> dict[str, Any]:
         for member in members:
             content[member.filename.removesuffix(".npy")] = read_npy(archive.read(member), name)
     return content
-
-
-def read_npy(data: bytes, name: str) -> Any:
-    """One .npy: numbers by numpy, Python objects by the restricted unpickler."""
-    stream = io.BytesIO(data)
-    version = np.lib.format.read_magic(stream)
-    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in read_header:
-        raise ValueError("an unknown version of the .npy format")
-    shape, _order, dtype = read_header[version](stream)
-    if dtype.hasobject:
-        return load_pickle(data[stream.tell() :], name, objects=True)
-    if (
-        math.prod(shape) * dtype.itemsize != len(data) - stream.tell()
-    ):  # numpy would allocate what is announced
-        raise ValueError("an array that is not as long as its header says")
-    return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
 
 
 def _array(content: Mapping[str, Any], key: str, name: str) -> Array:

@@ -142,9 +142,9 @@ class _Resolver:
     def _key(key: Any) -> Any:
         if isinstance(key, bytes):
             return key.decode("latin1")
-        if not isinstance(key, str | int):
+        if not isinstance(key, str | int | np.integer):
             raise ValueError("a key that is no name")
-        return key
+        return int(key) if isinstance(key, np.integer) else key
 
     def _array(self, stub: ArrayStub, depth: int) -> Any:
         if not stub.state:

@@ -17,7 +17,7 @@ import pytest
 from flame_files import python2_pickle
 
 from core.errors import ModelError
-from core.head.flame.unpickle import LARGEST_FILE, MOST_OPCODES, load_pickle
+from core.unpickle import LARGEST_FILE, MOST_OPCODES, load_pickle
 
 TRIPPED: list[str] = []
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read pickled arrays of unknown origin without running what is in them.
 
-FLAME's files are pickles of Python 2 with arrays, SciPy's sparse matrices and chumpy objects. Every name in
-them is looked up in a table of our own (formats-cap4d 2.5): nothing is imported, what an object is rebuilt
-from is kept as inert data, and only after the file is read are those data checked and made arrays. The
-opcodes are walked once before, so that no announced length, memo index or nesting can exceed what the
-file holds.
+FLAME's files are pickles of Python 2 with arrays, SciPy's sparse matrices and chumpy objects; other models
+keep dicts in arrays of Python objects. Every name in them is looked up in a table of our own
+(formats-cap4d 2.5): nothing is imported, what an object is rebuilt from is kept as inert data, and only after
+the file is read are those data checked and made arrays. The opcodes are walked once before, so that no
+announced length, memo index or nesting can exceed what the file holds.
 
 Three additions to that table, all inert: `set`, which every chumpy object has in its state, `bytes()` without
 arguments, which stands for no data, and `copy_reg._reconstructor`, which protocols 0 and 1 write.
@@ -14,6 +14,7 @@ arguments, which stands for no data, and `copy_reg._reconstructor`, which protoc
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import pickletools
 import re
@@ -22,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ModelError
-from .stubs import STUBS, ArrayStub, Budget, ColumnsStub, DtypeStub, ObjectStub, RowsStub, resolved
+from .errors import ModelError
+from .unpickle_stubs import STUBS, ArrayStub, Budget, ColumnsStub, DtypeStub, ObjectStub, RowsStub, resolved
 
 LARGEST_FILE = 512 * 2**20
 MOST_OPCODES = 50_000
@@ -43,28 +44,49 @@ _SPARSE_STUBS = {
 _LARGEST_SET = 1000
 
 
-def load_pickle(data: bytes, name: str, *, objects: bool = False) -> Any:
+def load_pickle(data: bytes, name: str, *, objects: bool = False, noun: str = "head model") -> Any:
     """What a pickle holds, as dicts, lists, strings, numbers and numpy arrays; sparse matrices become dense.
 
     `objects`: also arrays of Python objects, as numpy writes a pickled dict. ModelError in one sentence, with
-    `name`, for a file that is too large, damaged, or asks for anything that is not on the list.
+    `name` and the `noun` of what it should be, for a file that is too large, damaged, or asks for anything
+    that is not on the list.
     """
     if len(data) > LARGEST_FILE:
-        raise ModelError(f"{name} is larger than {LARGEST_FILE >> 20} MB and cannot be a head model.")
+        raise ModelError(f"{name} is larger than {LARGEST_FILE >> 20} MB and cannot be a {noun}.")
     try:
         _walk(data)
         budget = Budget(max(64 << 20, 4 * len(data)))
         return resolved(_Unpickler(data, budget).load(), objects, budget)
     except _Refused as problem:
         raise ModelError(
-            f"{name} was not opened: it asks for {problem}, which no head model needs.",
+            f"{name} was not opened: it asks for {problem}, which no {noun} needs.",
             "It may be harmful; download the model again from its authors.",
         ) from None
     except (ModelError, KeyboardInterrupt):
         raise
     except Exception as problem:  # noqa: BLE001  whatever damage makes of the machine, it is one bad file
         what = str(problem).splitlines()[0][:120] if str(problem) else type(problem).__name__
-        raise ModelError(f"{name} is damaged or no pickled head model ({what}).") from None
+        raise ModelError(f"{name} is damaged or no pickled {noun} ({what}).") from None
+
+
+def read_npy(data: bytes, name: str, noun: str = "head model") -> Any:
+    """One .npy: numbers by numpy, Python objects by the restricted unpickler.
+
+    ValueError where it is not as long as it announces.
+    """
+    stream = io.BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in read_header:
+        raise ValueError("an unknown version of the .npy format")
+    shape, _order, dtype = read_header[version](stream)
+    if dtype.hasobject:
+        return load_pickle(data[stream.tell() :], name, objects=True, noun=noun)
+    if (
+        math.prod(shape) * dtype.itemsize != len(data) - stream.tell()
+    ):  # numpy would allocate what is announced
+        raise ValueError("an array that is not as long as its header says")
+    return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
 
 
 class _Refused(Exception):

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks that the files of compressed skinning share. Each ends in one sentence that names the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelError
+from ..files import read_npz
+from ..unpickle import read_npy
+
+
+def read_members(path: Path, noun: str) -> dict[str, Any]:
+    """The members of an .npz; pickled dicts are read by the restricted unpickler. ModelError otherwise."""
+    path = Path(path)
+    return read_npz(path, ModelError, read_member=lambda data: read_npy(data, path.name, noun))
+
+
+def require(members: Mapping[str, Any], keys: Sequence[str], name: str, noun: str) -> None:
+    """ModelError that names all of `keys` that are missing."""
+    missing = [key for key in keys if key not in members]
+    if missing:
+        raise ModelError(f"{name} is no {noun}: it has no {' and no '.join(missing)}.")
+
+
+def numbers(value: Any, shape: tuple[int | None, ...], what: str) -> np.ndarray:
+    """An array of numbers of this shape, where None stands for any length; ModelError otherwise."""
+    array = np.asarray(value) if isinstance(value, np.ndarray | list | tuple | np.number) else None
+    if array is None or array.dtype.kind not in "fiu":
+        raise ModelError(f"{what} is no array of numbers.")
+    fits = len(shape) == array.ndim and all(
+        want in (None, n) for want, n in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
+        raise ModelError(f"{what} has the form {array.shape}; {wanted} is expected.")
+    return array
+
+
+def finite(array: np.ndarray, what: str, axes: Sequence[str]) -> None:
+    """ModelError that says where the first value lies that is no number, in the words of `axes`."""
+    if not np.isfinite(array).all():
+        place = np.argwhere(~np.isfinite(array))[0]
+        where = ", ".join(f"{axis} {int(n)}" for axis, n in zip(axes, place, strict=False))
+        raise ModelError(f"{what} has a value that is no finite number, at {where}.")
+
+
+def single(array: np.ndarray) -> np.ndarray:
+    """Rows of float32; what does not fit becomes infinite and is refused as such."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, np.float32)
+
+
+def faces_array(value: Any, vertices: int, what: str) -> np.ndarray:
+    """(F, k) int32 polygons of a mesh, the shorter ones padded with -1; lists of any lengths are taken too.
+
+    ModelError for corners that are no vertices and polygons with fewer than three of them.
+    """
+    array = _padded(value) if _ragged(value) else np.asarray(value)
+    if array.size == 0:
+        return np.zeros((0, 3), np.int32)
+    if array.ndim != 2 or array.dtype.kind not in "iu" or array.shape[1] < 3:
+        raise ModelError(f"{what} is no table of polygons with at least three corners each.")
+    corner = array >= 0
+    if array.max() >= vertices or array.min() < -1:
+        worst = int(array.max() if array.max() >= vertices else array.min())
+        raise ModelError(f"{what} points at vertex {worst}, and there are {vertices}.")
+    if not (corner[:, :3].all() and (corner[:, 1:] <= corner[:, :-1]).all()):
+        bad = int(np.flatnonzero(~corner[:, :3].all(1) | (corner[:, 1:] > corner[:, :-1]).any(1))[0])
+        raise ModelError(f"{what} has a polygon without its corners, number {bad}.")
+    return np.ascontiguousarray(array, np.int32)
+
+
+def _ragged(value: Any) -> bool:
+    """Whether this is lists of different lengths, or of none."""
+    if not isinstance(value, list | tuple):
+        return False
+    return len({len(face) if isinstance(face, list | tuple | np.ndarray) else -1 for face in value}) > 1
+
+
+def _padded(polygons: Sequence[Sequence[int]]) -> np.ndarray:
+    """(F, k) with -1 after the corners of the shorter ones."""
+    longest = max(len(polygon) for polygon in polygons)
+    array = np.full((len(polygons), longest), -1, np.int64)
+    for row, polygon in zip(array, polygons, strict=True):
+        row[: len(polygon)] = polygon
+    return array
+
+
+def names_tuple(value: Any, count: int, what: str) -> tuple[str, ...]:
+    """`count` names, or none."""
+    array = np.asarray(value)
+    if array.size == 0:
+        return ()
+    if array.ndim != 1 or array.dtype.kind not in "US" or len(array) != count:
+        raise ModelError(f"{what} is no list of {count} names.")
+    return tuple(n.decode("utf-8", "replace") if isinstance(n, bytes) else str(n) for n in array.tolist())
+
+
+def text_of(members: Mapping[str, Any], key: str) -> str | None:
+    """A member that is one text, None for anything else."""
+    value = members.get(key)
+    is_text = isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind == "U"
+    return str(value) if is_text else None
