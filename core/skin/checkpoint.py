@@ -24,7 +24,7 @@ def key_of(problem: Any, *settings: Any) -> str:
     digest = hashlib.sha256(repr(settings).encode())
     for array in (problem.rest, problem.deltas, problem.pairs):
         digest.update(repr((array.shape, array.dtype.str)).encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 

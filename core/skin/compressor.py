@@ -27,7 +27,7 @@ class SkinCompressor:
 
     number_of_bones: int = 40
     max_influences: int = 8
-    total_nnz_B_rt: int = 6000
+    total_nnz_B_rt: int = 6000  # noqa: N815  the published name
     init_weight: float = 1e-3
     power: int = 2
     seed: int = 12345
@@ -95,7 +95,7 @@ class SkinCompressor:
             raise SettingsError(f"There is no solver {self.solver!r}.", f"Use {' or '.join(SOLVERS)}.")
         if self.device not in DEVICES:
             raise SettingsError(f"There is no device {self.device!r}.", f"Use {', '.join(DEVICES)}.")
-        alpha = None if self.alpha is None else _number("alpha", self.alpha, 0.0)
+        alpha = self.model_data.alpha if self.alpha is None else _number("alpha", self.alpha, 0.0)
         return Settings(
             alpha=alpha,
             seed=_whole("The seed", self.seed, least=0),
