@@ -22,7 +22,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-LIMIT = 900
+LIMIT = 3000 if os.environ.get("LIKENESS_BENCH_FULL") else 900
+"""s of a bench."""
 
 
 def names() -> list[str]:
