@@ -104,8 +104,9 @@ def main(arguments: list[str] | None = None) -> int:
         value, lines = options.run(options, reporter.progress)
         reporter.result(value, lines)
         return 0
-    except (KeyboardInterrupt, Cancelled):
-        reporter.error(Cancelled("Cancelled.", "Nothing was written."))
+    except (KeyboardInterrupt, Cancelled) as stop:
+        told = isinstance(stop, Cancelled) and stop.hint
+        reporter.error(stop if told else Cancelled("Cancelled.", "Nothing was written."))
         return EXIT_CANCELLED
     except BrokenPipeError:
         # Whoever read the output is gone, so there is nobody to work for.

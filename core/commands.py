@@ -105,6 +105,10 @@ def add_verbs(
     add_map(verbs, common)
     add_calibrate(verbs, common)
 
+    from .skin.command import add_skin
+
+    add_skin(verbs, common)
+
     from .track.command import add_track
 
     add_track(verbs, common)

@@ -55,40 +55,46 @@ def single(array: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(array, np.float32)
 
 
+LARGEST_FACES = 2**27
+"""Corners of all polygons, padded; 512 MB. One polygon with thousands of corners makes all as wide."""
+
+
 def faces_array(value: Any, vertices: int, what: str) -> np.ndarray:
     """(F, k) int32 polygons of a mesh, the shorter ones padded with -1; lists of any lengths are taken too.
 
     ModelError for corners that are no vertices and polygons with fewer than three of them.
     """
-    array = _padded(value) if _ragged(value) else np.asarray(value)
-    if array.size == 0:
+    if isinstance(value, list | tuple) and all(isinstance(face, list | tuple | np.ndarray) for face in value):
+        return padded_faces(value, vertices, what)
+    array = np.asarray(value) if isinstance(value, np.ndarray) else None
+    if array is not None and array.size == 0:
         return np.zeros((0, 3), np.int32)
-    if array.ndim != 2 or array.dtype.kind not in "iu" or array.shape[1] < 3:
+    if array is None or array.ndim != 2 or array.dtype.kind not in "iu" or array.shape[1] < 3:
         raise ModelError(f"{what} is no table of polygons with at least three corners each.")
     corner = array >= 0
     if array.max() >= vertices or array.min() < -1:
         worst = int(array.max() if array.max() >= vertices else array.min())
         raise ModelError(f"{what} points at vertex {worst}, and there are {vertices}.")
-    if not (corner[:, :3].all() and (corner[:, 1:] <= corner[:, :-1]).all()):
-        bad = int(np.flatnonzero(~corner[:, :3].all(1) | (corner[:, 1:] > corner[:, :-1]).any(1))[0])
-        raise ModelError(f"{what} has a polygon without its corners, number {bad}.")
+    broken = ~corner[:, :3].all(axis=1) | (corner[:, 1:] > corner[:, :-1]).any(axis=1)
+    if broken.any():
+        number = int(np.flatnonzero(broken)[0])
+        raise ModelError(f"{what} has a polygon with fewer than three corners, number {number}.")
     return np.ascontiguousarray(array, np.int32)
 
 
-def _ragged(value: Any) -> bool:
-    """Whether this is lists of different lengths, or of none."""
-    if not isinstance(value, list | tuple):
-        return False
-    return len({len(face) if isinstance(face, list | tuple | np.ndarray) else -1 for face in value}) > 1
-
-
-def _padded(polygons: Sequence[Sequence[int]]) -> np.ndarray:
-    """(F, k) with -1 after the corners of the shorter ones."""
-    longest = max(len(polygon) for polygon in polygons)
-    array = np.full((len(polygons), longest), -1, np.int64)
-    for row, polygon in zip(array, polygons, strict=True):
-        row[: len(polygon)] = polygon
-    return array
+def padded_faces(polygons: Sequence[Sequence[int]], vertices: int, what: str) -> np.ndarray:
+    """`faces_array` of lists of corners."""
+    longest = max((len(polygon) for polygon in polygons), default=0)
+    if longest * len(polygons) > LARGEST_FACES:
+        raise ModelError(f"{what} has {len(polygons)} polygons, and one of them has {longest} corners.")
+    array = np.full((len(polygons), max(longest, 3)), -1, np.int64)
+    try:
+        for row, polygon in zip(array, polygons, strict=True):
+            corners = np.asarray(polygon)
+            row[: len(corners)] = corners if corners.dtype.kind in "iu" else np.full(len(corners), -2)
+    except (ValueError, TypeError, OverflowError):
+        raise ModelError(f"{what} has a polygon that is no list of vertices.") from None
+    return faces_array(array, vertices, what)
 
 
 def names_tuple(value: Any, count: int, what: str) -> tuple[str, ...]:

@@ -89,6 +89,25 @@ class BlendshapeModelData:
         faces = faces_array(rest_faces, len(rest), f"rest_faces of {source}")
         return cls(shapes, rest, faces, *tables, model_name, alpha, names)
 
+    @classmethod
+    def from_obj_files(
+        cls,
+        rest_obj_path: Path | str,
+        blendshape_paths: Sequence[Path | str],
+        model_name: str | None = None,
+        alpha: float | None = None,
+    ) -> BlendshapeModelData:
+        """A rest and one OBJ file for each shape, all of one mesh; it has no rig tables.
+
+        The model is called as the rest's file, the shapes as theirs.
+        """
+        from .model_file import model_of_obj_files
+
+        rest = Path(rest_obj_path)
+        return model_of_obj_files(
+            rest, [Path(path) for path in blendshape_paths], model_name or rest.stem, alpha
+        )
+
     @property
     def n_blendshapes(self) -> int:
         """S, all shapes."""

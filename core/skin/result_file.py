@@ -46,7 +46,7 @@ def write_result(path: Path, skin: CompressedSkin, sparse: bool) -> None:
         arrays["shapeXform"] = np.ascontiguousarray(matrices).reshape(3 * shapes, 4 * bones)
     arrays["inbetween_info"] = table_text(skin.inbetween_info)
     arrays["combination_info"] = table_text(skin.combination_info)
-    arrays["errors"] = np.array(json.dumps(skin.errors))
+    arrays["errors"] = np.array(json.dumps(skin.errors, default=float))
     if skin.shape_names:
         arrays["shape_names"] = np.array(skin.shape_names)
     write_npz(path, arrays)
