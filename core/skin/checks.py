@@ -13,11 +13,16 @@ from ..errors import ModelError
 from ..files import read_npz
 from ..unpickle import read_npy
 
+LARGEST_FILE = 2 * 2**30
+"""Bytes of an unpacked file; 500 shapes of 100,000 vertices are 0.6 GB."""
+LARGEST_LENGTH = 1e9
+"""In any unit; squares of it and their sums are within single precision."""
+
 
 def read_members(path: Path, noun: str) -> dict[str, Any]:
     """The members of an .npz; pickled dicts are read by the restricted unpickler. ModelError otherwise."""
     path = Path(path)
-    return read_npz(path, ModelError, read_member=lambda data: read_npy(data, path.name, noun))
+    return read_npz(path, ModelError, LARGEST_FILE, lambda data: read_npy(data, path.name, noun))
 
 
 def require(members: Mapping[str, Any], keys: Sequence[str], name: str, noun: str) -> None:
@@ -49,6 +54,13 @@ def finite(array: np.ndarray, what: str, axes: Sequence[str]) -> None:
         raise ModelError(f"{what} has a value that is no finite number, at {where}.")
 
 
+def short_enough(array: np.ndarray, what: str) -> None:
+    """ModelError for lengths that no unit makes sense of and single precision cannot square."""
+    largest = float(np.abs(array).max(initial=0.0))
+    if largest > LARGEST_LENGTH:
+        raise ModelError(f"{what} has lengths up to {largest:.3g}, which no mesh has.")
+
+
 def single(array: np.ndarray) -> np.ndarray:
     """Rows of float32; what does not fit becomes infinite and is refused as such."""
     with np.errstate(over="ignore"):
@@ -69,7 +81,9 @@ def faces_array(value: Any, vertices: int, what: str) -> np.ndarray:
     array = np.asarray(value) if isinstance(value, np.ndarray) else None
     if array is not None and array.size == 0:
         return np.zeros((0, 3), np.int32)
-    if array is None or array.ndim != 2 or array.dtype.kind not in "iu" or array.shape[1] < 3:
+    if array is not None and array.dtype.kind not in "iu":
+        raise ModelError(f"{what} holds {array.dtype} and no whole numbers of vertices.")
+    if array is None or array.ndim != 2 or array.shape[1] < 3:
         raise ModelError(f"{what} is no table of polygons with at least three corners each.")
     corner = array >= 0
     if array.max() >= vertices or array.min() < -1:

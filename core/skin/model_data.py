@@ -16,7 +16,17 @@ import numpy as np
 
 from ..errors import ModelError, SettingsError
 from ..files import write_npz
-from .checks import faces_array, finite, names_tuple, numbers, read_members, require, single, text_of
+from .checks import (
+    faces_array,
+    finite,
+    names_tuple,
+    numbers,
+    read_members,
+    require,
+    short_enough,
+    single,
+    text_of,
+)
 from .rig_logic import COUNT
 from .rig_tables import checked_tables, table_of_text, table_text
 
@@ -83,6 +93,8 @@ class BlendshapeModelData:
         finite(rest, f"rest_verts of {source}", ("vertex",))
         names = names_tuple(shape_names, len(shapes), f"shape_names of {source}")
         _finite_shapes(shapes, names, source)
+        short_enough(rest, f"rest_verts of {source}")
+        short_enough(shapes, f"deltas of {source}")
         if alpha is not None and not (np.isfinite(alpha) and alpha >= 0):
             raise SettingsError(f"alpha is {alpha}, and must be a number that is not negative.")
         tables = checked_tables(inbetween_info, combination_info, len(shapes), source)

@@ -38,6 +38,7 @@ class Player:
 
     def __init__(self, skin: CompressedSkin, sparse: bool = False) -> None:
         """`sparse`: the coefficients by what is not zero, and only the bones that move a vertex."""
+        self._shapes = skin.n_shapes
         self._centred = np.ascontiguousarray(skin.rest.T)
         self._rest = np.ascontiguousarray((skin.rest + skin.centre).T, np.float32)
         self._bones = _SparseBones(skin) if sparse else _DenseBones(skin)
@@ -50,7 +51,10 @@ class Player:
 
         The array is the player's own: the next frame overwrites it.
         """
-        motion = self._blend(self._bones(np.asarray(coefficients, np.float32)))
+        given = np.ascontiguousarray(coefficients, np.float32)
+        if given.shape != (self._shapes,):
+            raise ValueError(f"{given.shape} coefficients for {self._shapes} shapes")
+        motion = self._blend(self._bones(given))
         for axis, (y, z) in enumerate(((1, 2), (2, 0), (0, 1))):
             np.multiply(motion[y], self._centred[z], out=self._column)
             np.multiply(motion[z], self._centred[y], out=self._product)

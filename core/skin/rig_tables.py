@@ -52,7 +52,7 @@ def _mapping(table: Any, kind: str, name: str) -> Mapping[Any, Any]:
     if table is None:
         return {}
     if not isinstance(table, Mapping):
-        raise ModelError(f"{kind} of {name} is no table but a {type(table).__name__}.")
+        raise ModelError(f"{kind} of {name} is no table of columns.")
     return table
 
 
