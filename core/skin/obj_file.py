@@ -52,7 +52,7 @@ def _statements(path: Path) -> Iterator[tuple[int, list[bytes]]]:
             raise ModelError(f"{path.name} is larger than {LARGEST_FILE >> 20} MB and is not read.")
         with path.open("rb") as stream:
             for number, line in _lines(stream, path):
-                if line[:2] in (b"v ", b"f ", b"v\t", b"f\t"):
+                if line[:2] in (b"v ", b"f ", b"v\t", b"f\t", b"v", b"f"):
                     yield number, line.split(b"#", 1)[0].split()
     except FileNotFoundError:
         raise ModelError(f"{path.name} is missing in {path.parent}.") from None
@@ -104,5 +104,5 @@ def obj_faces(faces: np.ndarray) -> str:
 
 
 def obj_vertices(vertices: np.ndarray) -> str:
-    """The lines of (N, 3) vertices, with as many digits as single precision has."""
-    return ("v %.7g %.7g %.7g\n" * len(vertices)) % tuple(vertices.ravel().tolist())
+    """The lines of (N, 3) vertices, with the digits that give single precision back."""
+    return ("v %.9g %.9g %.9g\n" * len(vertices)) % tuple(vertices.ravel().tolist())

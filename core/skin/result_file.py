@@ -91,6 +91,8 @@ def _dense(members: Mapping[str, Any], vertices: int, name: str) -> tuple[np.nda
     """(N, P) weights and (S, P, 6) transforms of the published layout."""
     weights = single(numbers(members["weights"], (vertices, None), f"weights of {name}"))
     bones = weights.shape[1]
+    if not bones:
+        raise ModelError(f"{name} is empty: it has no bones.")
     stacked = single(numbers(members["shapeXform"], (None, 4 * bones), f"shapeXform of {name}"))
     if not stacked.size or len(stacked) % 3:
         raise ModelError(f"shapeXform of {name} has {len(stacked)} rows; three for each shape are expected.")
@@ -158,8 +160,6 @@ def _rows(matrix: np.ndarray) -> dict[str, np.ndarray]:
 
 def _check_weights(weights: np.ndarray, name: str) -> None:
     """ModelError unless every row is not negative and sums to 1."""
-    if not weights.shape[1]:
-        raise ModelError(f"{name} is empty: it has no bones.")
     finite(weights, f"weights of {name}", ("vertex", "bone"))
     if weights.min() < 0:
         vertex, bone = np.argwhere(weights < 0)[0]
