@@ -15,8 +15,8 @@ _GROUP = 16
 
 
 class TorchRandom:
-    """As after `torch.manual_seed(seed)`, but for last bits of logarithm, sine and cosine, which differ between
-    processors in torch too.
+    """As after `torch.manual_seed(seed)`, but for last bits of logarithm, sine and cosine, which in
+    torch too differ between processors.
     """
 
     def __init__(self, seed: int) -> None:
