@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from .obj_file import obj_faces, obj_vertices
 from .playback import Player, evaluate
 from .rig_logic import COUNT, compute_rig_logic
 
+Tables = tuple[Mapping[Any, Any], Mapping[Any, Any]]
+"""`inbetween_info` and `combination_info`."""
 FORMATS = ("obj", "npz")
 CONTROLS = 72
 """Of the published rigs; the columns after them are what the controls make."""
@@ -46,7 +49,7 @@ class AnimationFrameGenerator:
     @property
     def n_controls(self) -> int:
         """C, the shapes that are neither in-betweens nor combinations."""
-        return self.skin.n_shapes - sum(int(table.get(COUNT, 0)) for table in self._tables)
+        return self.skin.n_shapes - _added(self._tables)
 
     def generate_frames(
         self,
@@ -77,24 +80,35 @@ class AnimationFrameGenerator:
         return evaluate(self.skin, self.coefficients(weights, max_control_weights))
 
     def coefficients(self, weights: np.ndarray, max_control_weights: int | None = None) -> np.ndarray:
-        """(T, S) coefficients of all shapes, of at most `max_control_weights` first columns of `weights`.
+        """(T, S) coefficients of all shapes, as `shape_coefficients` makes them."""
+        return shape_coefficients(weights, self.skin.n_shapes, self._tables, max_control_weights)
 
-        There must be as many as controls. Only a face without rig tables, all of whose shapes are controls,
-        takes fewer: the shapes after them stay at rest.
-        """
-        array = numbers(weights, (None, None), "The array of controls")
-        if max_control_weights is not None and max_control_weights < 1:
-            raise SettingsError(f"{max_control_weights} columns of controls move nothing.")
-        control = array[:, :max_control_weights].astype(np.float32)
-        finite(control, "The array of controls", ("frame", "column"))
-        columns, controls = control.shape[1], self.n_controls
-        if columns > controls or (columns < controls and controls < self.skin.n_shapes):
-            raise ModelError(
-                f"The animation has {columns} columns of controls, and the face has {controls} controls.",
-                f"Say that only the first {controls} columns are controls." if columns > controls else "",
-            )
-        control = np.pad(control, ((0, 0), (0, controls - columns)))
-        return compute_rig_logic(control, *self._tables)
+
+def shape_coefficients(
+    weights: np.ndarray, shapes: int, tables: Tables, max_control_weights: int | None = None
+) -> np.ndarray:
+    """(T, S) coefficients of all shapes, of at most `max_control_weights` first columns of `weights`.
+
+    There must be as many as controls. Only a face without rig tables, all of whose shapes are controls, takes
+    fewer: the shapes after them stay at rest.
+    """
+    array = numbers(weights, (None, None), "The array of controls")
+    if max_control_weights is not None and max_control_weights < 1:
+        raise SettingsError(f"{max_control_weights} columns of controls move nothing.")
+    control = array[:, :max_control_weights].astype(np.float32)
+    finite(control, "The array of controls", ("frame", "column"))
+    columns, controls = control.shape[1], shapes - _added(tables)
+    if columns > controls or (columns < controls and controls < shapes):
+        raise ModelError(
+            f"The animation has {columns} columns of controls, and the face has {controls} controls.",
+            f"Say that only the first {controls} columns are controls." if columns > controls else "",
+        )
+    return compute_rig_logic(np.pad(control, ((0, 0), (0, controls - columns))), *tables)
+
+
+def _added(tables: Tables) -> int:
+    """How many shapes are no controls."""
+    return sum(int(table.get(COUNT, 0)) for table in tables)
 
 
 def read_animation(path: Path) -> np.ndarray:

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Cancelled, SettingsError
+from ..errors import Cancelled, SettingsError, WorkerError
 from ..progress import Progress, subrange
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .animation import AnimationFrameGenerator
     from .compressed import CompressedSkin
     from .model_data import BlendshapeModelData
 
@@ -68,7 +67,11 @@ def _add_solver(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--seed", type=whole(0), default=12345, metavar="N", help="default: 12345")
     verb.add_argument(
-        *("--iterations",), type=whole(1), default=10000, metavar="N", help="reference: of each of two phases"
+        "--iterations",
+        type=whole(1),
+        default=10000,
+        metavar="N",
+        help="reference: of each of its two phases; default: 10000",
     )
     verb.add_argument(
         "--power", type=even, default=2, metavar="P", help="reference: of the error, even; default: 2"
@@ -114,20 +117,18 @@ def not_negative(text: str) -> float:
 
 def run_skin(options: argparse.Namespace, progress: Progress) -> tuple[dict[str, Any], list[str]]:
     """Compress, measure, and play an animation where one is given."""
-    from .animation import AnimationFrameGenerator, read_animation
     from .model_file import read_model
     from .report import outcome
 
     _check_places(options)
     progress(0.0, "read", f"Reading {options.model.name}")
     model = read_model(options.model, options.alpha)
-    weights = read_animation(options.animation) if options.animation else None
-    end = 1.0 if weights is None else 0.9
+    played = _coefficients(model, options) if options.animation else None
+    end = 1.0 if played is None else 0.9
     skin, seconds = _compressed(model, options, subrange(progress, 0.02, end))
     value, lines = outcome(model, skin, options.solver, seconds, options.output)
-    if weights is not None:
-        generator = AnimationFrameGenerator(skin, model)
-        more, text = _animated(generator, model, weights, options, subrange(progress, end, 1.0))
+    if played is not None:
+        more, text = _animated(model, skin, played, options, subrange(progress, end, 1.0))
         value, lines = value | more, lines + text
     return value, lines
 
@@ -166,26 +167,41 @@ def _compressed(
         if not checkpoint_path(options.output).exists():
             raise
         raise Cancelled("Cancelled.", "What was done is kept; --resume goes on with it.") from None
+    except ImportError as problem:
+        message = f"The worker's environment has no {problem.name}, which compressing a face needs."
+        raise WorkerError(message, "Run build.py setup.") from problem
     return skin, time.perf_counter() - begun
 
 
+def _coefficients(model: BlendshapeModelData, options: argparse.Namespace) -> np.ndarray:
+    """(T, S) of the animation, so that one that does not fit is refused before the fit."""
+    from .animation import read_animation, shape_coefficients
+
+    weights = read_animation(options.animation)
+    options.controls = options.controls or min(weights.shape[1], model.n_controls)
+    tables = model.inbetween_info, model.combination_info
+    return shape_coefficients(weights, model.n_blendshapes, tables, options.controls)
+
+
 def _animated(
-    generator: AnimationFrameGenerator,
     model: BlendshapeModelData,
-    weights: np.ndarray,
+    skin: CompressedSkin,
+    coefficients: np.ndarray,
     options: argparse.Namespace,
     progress: Progress,
 ) -> tuple[dict[str, Any], list[str]]:
     """The error of every frame, and the frames where they are asked for."""
+    from .animation import AnimationFrameGenerator
     from .measure import frame_errors
     from .report import animation_outcome
 
-    progress(0.0, "animation", f"Measuring {len(weights)} frames")
-    count = options.controls or min(weights.shape[1], generator.n_controls)
-    found = frame_errors(model, generator.skin, generator.coefficients(weights, count))
-    value, lines = animation_outcome(found, count)
+    progress(0.0, "animation", f"Measuring {len(coefficients)} frames")
+    found = frame_errors(model, skin, coefficients)
+    value, lines = animation_outcome(found, options.controls)
     if options.frames:
-        generator.generate_frames(options.animation, options.frames, count, options.format, progress)
-        value["frames_folder"] = str(options.frames)
-        lines.append(f"  frames: {options.frames}")
+        generator = AnimationFrameGenerator(skin, model)
+        place, form = options.frames, options.format
+        generator.generate_frames(options.animation, place, options.controls, form, progress)
+        value["frames_folder"] = str(place)
+        lines.append(f"  frames: {place}")
     return value, lines
