@@ -163,11 +163,11 @@ def look_again() -> None:
     has_flame.cache_clear()
 
 
-def job_python(needed: Sequence[str] = ()) -> str:
+def job_python(needed: Sequence[str] = (), purpose: str = "tracking") -> str:
     """The interpreter for a job: the environment when there is one, else Blender's own.
 
-    needed: packages that the job cannot do without; a WorkerError names those that are missing. Asking takes
-    about 0.1 s.
+    needed: packages that the job cannot do without; a WorkerError names those that are missing and the
+    `purpose`. Asking takes about 0.1 s.
     """
     chosen = worker_python()
     python = chosen or Path(sys.executable)
@@ -175,7 +175,7 @@ def job_python(needed: Sequence[str] = ()) -> str:
     if missing:
         raise EnvironmentMissing(
             f"{'The worker environment' if chosen else 'Blender itself'} lacks {', '.join(missing)}, which "
-            "tracking needs.",
+            f"{purpose} needs.",
             "Create the worker environment in the preferences of Likeness.",
         )
     return str(python)

@@ -22,6 +22,7 @@ from bpy.props import (
 
 from . import session
 from .kinds import Context, Group
+from .property_compress import LikenessCompress
 from .property_filters import LikenessFilters, LikenessShapeLimit
 from .property_footage import LikenessFootage
 from .property_person import LikenessChange, LikenessIdentity, LikenessLook
@@ -153,6 +154,7 @@ class LikenessScene(bpy.types.PropertyGroup):
         ),
     )
     footage: PointerProperty(type=LikenessFootage)
+    compress: PointerProperty(type=LikenessCompress)
     resume: BoolProperty(
         name="Skip Finished Frames",
         description="Keep frames that are in the output folder already and render the others",
@@ -173,6 +175,7 @@ CLASSES = (
     LikenessWarning,
     LikenessDouble,
     LikenessFootage,
+    LikenessCompress,
     LikenessScene,
 )
 

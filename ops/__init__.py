@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from . import (
+    compress,
     double,
     environment,
     export_csv,
@@ -42,6 +43,7 @@ MODULES = (
     export_csv,
     export_fit,
     look,
+    compress,
     render,
     presets,
     fix_check,

@@ -49,6 +49,11 @@ class Op(StrEnum):
     ENCODE_MOVIE = "likeness.encode_movie"
     OPEN_FOLDER = "likeness.open_folder"
 
+    COMPRESS_TO_BONES = "likeness.compress_to_bones"
+    UPDATE_COMPRESSED = "likeness.update_compressed"
+    SHOW_COMPRESSION_ERROR = "likeness.show_compression_error"
+    IMPORT_SKIN = "likeness.import_skin"
+
     FIX_CHECK = "likeness.fix_check"
     CREATE_ENVIRONMENT = "likeness.create_environment"
     CHECK_ENVIRONMENT = "likeness.check_environment"

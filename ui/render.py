@@ -19,7 +19,7 @@ class RenderPanel(DoublePanel, bpy.types.Panel):
 
     bl_idname = "LIKENESS_PT_render"
     bl_label = "Render"
-    bl_order = 4
+    bl_order = 5
 
     def draw(self, context: Context) -> None:
         """Quality, range, then the two verbs."""

@@ -18,7 +18,7 @@ from ...core.errors import ModelError
 from ...core.skin import trs
 from ...core.skin.compressed import CompressedSkin
 from ...core.skin.playback import bone_matrices
-from . import bpy_compat
+from . import bpy_compat, corrective
 from . import compressed_action as curves
 from . import compressed_mesh as meshes
 from . import compressed_place as place
@@ -124,20 +124,23 @@ def bake(
     layer.update()
     motions = motions_in_rig(skin, values, obj, rig)[:, bones.moving]
     at, axes = rigs.rest_frames(rig, bones.deforming)
-    weights, points = skinning.shares(obj, rig, bones.deforming), _points_in_rig(obj, rig)
+    weights, points = skinning.shares(obj, rig, bones.deforming), points_in_rig(obj, rig)
     if bones.two_bone:
         found = trs.two_bones(motions, at, axes)
     else:
         found = trs.rotation_scale(motions, at, axes, trs.gram(weights, points, at))
     action = _action(obj, rig)
     paths = _write(scene, source, obj, rig, action, bones, frames, found)
+    correctives = corrective.key_correctives(obj, action, frames, values, skin.names)
     report = None
     if source is not None:
         made, deltas = trs.matrices_of(found, at, axes), read_shapes(source)
         order = [deltas.names.index(name) for name in skin.names]
-        turned = deltas.deltas[order] @ np.array(_to_rig(obj, rig))[:3, :3].T.astype(np.float32)
+        there = np.array(to_rig(obj, rig))[:3, :3]
+        turned = deltas.deltas[order] @ there.T.astype(np.float32)
         to_mm = np.array(rig.matrix_world)[:3, :3] * scene.unit_settings.scale_length * 1000.0
-        report = measure(frames, made, weights, points, turned, values, to_mm)
+        posed = corrective.posed(obj, correctives, made, weights, there) if correctives else None
+        report = measure(frames, made, weights, points, turned, values, to_mm, posed)
         paths["object"] += write_error(obj, curves.play(action, obj), report)
     _remove_stale(obj, rig, action, paths)
     state.keep_action(obj, action, paths)
@@ -153,16 +156,18 @@ def motions_in_rig(
     local = np.zeros((*motions.shape[:2], 4, 4))
     local[..., :3, :], local[..., 3, 3] = motions, 1.0
     local[..., :3, 3] += skin.centre - motions[..., :3] @ skin.centre
-    there = np.array(_to_rig(obj, rig), np.float64)
+    there = np.array(to_rig(obj, rig), np.float64)
     return (there @ local @ np.linalg.inv(there))[..., :3, :]
 
 
-def _to_rig(obj: bpy.types.Object, rig: bpy.types.Object) -> Any:
+def to_rig(obj: bpy.types.Object, rig: bpy.types.Object) -> Any:
+    """From an object's coordinates to those of its armature."""
     return rig.matrix_world.inverted_safe() @ obj.matrix_world
 
 
-def _points_in_rig(obj: bpy.types.Object, rig: bpy.types.Object) -> np.ndarray:
-    there = np.array(_to_rig(obj, rig), np.float64)
+def points_in_rig(obj: bpy.types.Object, rig: bpy.types.Object) -> np.ndarray:
+    """(N, 3) vertices in the armature's coordinates."""
+    there = np.array(to_rig(obj, rig), np.float64)
     return meshes.points_of(obj.data) @ there[:3, :3].T + there[:3, 3]
 
 
@@ -204,7 +209,7 @@ def _add_face(
     moving = np.any(skin.transforms != 0.0, axis=(0, 2)) & np.any(skin.weights > 0.0, axis=0)
     bones = rigs.bone_names(rig, copy, moving.tolist(), options.bone_name, options.two_bone)
     weights = skinning.divided(skin.weights[:, moving].astype(np.float64), held.share)
-    points = _points_in_rig(copy, rig)
+    points = points_in_rig(copy, rig)
     moved = points[motion > 1e-3 * motion.max(initial=0.0)]
     length = _BONE_LENGTH * float(np.linalg.norm(np.ptp(moved, axis=0))) if len(moved) else 0.1
     poses = np.eye(skin.n_shapes)

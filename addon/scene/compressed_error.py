@@ -8,6 +8,7 @@ a body would hide its face.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,11 +78,13 @@ def measure(
     deltas: np.ndarray,
     values: np.ndarray,
     to_mm: np.ndarray,
+    posed: Callable[[slice, np.ndarray], np.ndarray] | None = None,
 ) -> ErrorReport:
     """Distances between bones and shapes.
 
     matrices (T, B, 3, 4), weights (N, B), points (N, 3) and deltas (S, N, 3) are in one coordinate system,
-    which `to_mm` (3, 3) takes to millimetres of the world; values (T, S).
+    which `to_mm` (3, 3) takes to millimetres of the world; values (T, S). `posed` gives what corrective keys
+    add (t, 3, n) in a block of frames to some vertices (n,).
     """
     rows = np.flatnonzero(
         (weights > 0.0).any(axis=1) | np.abs(deltas).max(axis=(0, 2), initial=0.0).astype(bool)
@@ -101,6 +104,8 @@ def measure(
         block = slice(start, start + step)
         there = (bones[block].reshape(-1, spread.shape[0]) @ spread).reshape(-1, 3, len(rows))
         there -= (values[block].astype(np.float32) @ wanted).reshape(-1, 3, len(rows))
+        if posed is not None:
+            there += to_mm.astype(np.float32) @ posed(block, rows)
         table.add(block, np.sqrt(np.square(there).sum(axis=1)))
     return table.report(frames, rows, len(points))
 

@@ -52,7 +52,7 @@ def test_the_first_panel_is_one_large_offer(empty_scene: bpy.types.Scene, panels
 
 def test_panels_stand_in_working_order(panels: list[type]) -> None:
     top = [p.bl_label for p in panels if not getattr(p, "bl_parent_id", "")]
-    assert top == ["Capture", "Double", "Performance", "Look", "Render"]
+    assert top == ["Capture", "Double", "Performance", "Look", "Compress to Bones", "Render"]
     assert {p.bl_category for p in panels} == {"Likeness"}
 
 
