@@ -34,8 +34,8 @@ def require(members: Mapping[str, Any], keys: Sequence[str], name: str, noun: st
 
 def numbers(value: Any, shape: tuple[int | None, ...], what: str) -> np.ndarray:
     """An array of numbers of this shape, where None stands for any length; ModelError otherwise."""
-    array = np.asarray(value) if isinstance(value, np.ndarray | list | tuple | np.number) else None
-    if array is None or array.dtype.kind not in "fiu":
+    array = as_array(value)
+    if array.dtype.kind not in "fiu":
         raise ModelError(f"{what} is no array of numbers.")
     fits = len(shape) == array.ndim and all(
         want in (None, n) for want, n in zip(shape, array.shape, strict=True)
@@ -44,6 +44,14 @@ def numbers(value: Any, shape: tuple[int | None, ...], what: str) -> np.ndarray:
         wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
         raise ModelError(f"{what} has the form {array.shape}; {wanted} is expected.")
     return array
+
+
+def as_array(value: Any) -> np.ndarray:
+    """`value` as an array; what is none, such as lists of different lengths, has the type of an object."""
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, OverflowError):
+        return np.array(None)
 
 
 def finite(array: np.ndarray, what: str, axes: Sequence[str]) -> None:
@@ -98,22 +106,21 @@ def faces_array(value: Any, vertices: int, what: str) -> np.ndarray:
 
 def padded_faces(polygons: Sequence[Sequence[int]], vertices: int, what: str) -> np.ndarray:
     """`faces_array` of lists of corners."""
-    longest = max((len(polygon) for polygon in polygons), default=0)
+    lengths = np.array([len(polygon) for polygon in polygons], np.int64)
+    longest = max(int(lengths.max(initial=0)), 3)
     if longest * len(polygons) > LARGEST_FACES:
         raise ModelError(f"{what} has {len(polygons)} polygons, and one of them has {longest} corners.")
-    array = np.full((len(polygons), max(longest, 3)), -1, np.int64)
-    try:
-        for row, polygon in zip(array, polygons, strict=True):
-            corners = np.asarray(polygon)
-            row[: len(corners)] = corners if corners.dtype.kind in "iu" else np.full(len(corners), -2)
-    except (ValueError, TypeError, OverflowError):
-        raise ModelError(f"{what} has a polygon that is no list of vertices.") from None
+    corners = as_array([corner for polygon in polygons for corner in polygon])
+    if corners.size and (corners.ndim != 1 or corners.dtype.kind not in "iu"):
+        raise ModelError(f"{what} has a polygon that is no list of vertices.")
+    array = np.full((len(polygons), longest), -1, np.int64)
+    array[np.arange(longest) < lengths[:, None]] = corners
     return faces_array(array, vertices, what)
 
 
 def names_tuple(value: Any, count: int, what: str) -> tuple[str, ...]:
     """`count` names, or none."""
-    array = np.asarray(value)
+    array = as_array(value)
     if array.size == 0:
         return ()
     if array.ndim != 1 or array.dtype.kind not in "US" or len(array) != count:

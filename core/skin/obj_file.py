@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +16,7 @@ LARGEST_FILE = 512 * 2**20
 LONGEST_LINE = 2**20
 MOST = 2**23
 """Vertices, and polygons."""
-_NUMBER = re.compile(rb"-?\d{1,9}")
+_TOO_MANY = 2**31
 
 
 def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -74,10 +73,12 @@ def _lines(stream: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _index(word: bytes, known: int, path: Path, number: int) -> int:
     """A corner `v/vt/vn` as the index of its vertex: from 1, or from the last backwards when negative."""
-    text = word.split(b"/", 1)[0]
-    if not _NUMBER.fullmatch(text):
+    try:
+        index = int(word.partition(b"/")[0])
+    except ValueError:
+        index = _TOO_MANY
+    if index >= _TOO_MANY:
         raise _wrong(path, number, "has a corner that is no vertex number")
-    index = int(text)
     if index == 0 or index < -known:
         raise _wrong(path, number, "points at a vertex before the first")
     return index - 1 if index > 0 else known + index
@@ -86,7 +87,7 @@ def _index(word: bytes, known: int, path: Path, number: int) -> int:
 def _coordinates(points: list[bytes], path: Path) -> np.ndarray:
     """(N, 3) of the words."""
     try:
-        vertices = np.array([float(word) for word in points]).reshape(-1, 3)
+        vertices = np.array(list(map(float, points))).reshape(-1, 3)
     except ValueError:
         raise ModelError(f"{path.name} has a vertex whose coordinates are no numbers.") from None
     finite(vertices, f"The mesh of {path.name}", ("vertex",))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from skin_models import Harmful, compskin, published_result, small_skin
+from skin_models import Harmful, arrays, compskin, published_result, small_skin
 
 from core.errors import ModelError
+from core.skin.animation import read_animation
 from core.skin.compressed import CompressedSkin, matrices_of
+from core.skin.model_file import read_model
 
 
 def refused(path: Path, *words: str) -> None:
@@ -171,6 +174,40 @@ def test_nothing_in_a_pickle_runs(tmp_path):
         evil = {**RESULT, key: np.array([Harmful(trace)], object)}
         refused(write(tmp_path / "r.npz", evil), "no compressed skinning result needs")
     assert not trace.exists()
+
+
+WEIRD = [
+    *({}, {"a": {1: [None]}}, [], [[]], [[1], [2, 3]], [[0, 1, 2], [0, 1, 2, 3], 5], "text", b"bytes", None),
+    *([[[0], 1, 2], [3]], ["a", 1], 10**30, [10**30], {"num_indices": 10**30}, {"num_indices": "3"}),
+    *(
+        {"num_indices": 1, 2: None},
+        {"num_indices": 1, 2: [0, 1, 2]},
+        {"num_indices": 1, 2: [[[0]], [1], [2]]},
+    ),
+    *(True, [[True]], -1, 1.5, float("nan"), np.zeros((3, 0, 3)), np.array(["x"] * 8), np.zeros((2,) * 6)),
+    *(np.full((3, 4), 2**63 + 5, np.uint64), np.array([[np.datetime64("nat")]]), [set(), set()]),
+]
+
+
+@pytest.mark.parametrize("value", WEIRD, ids=lambda value: repr(value)[:40].replace("\n", ""))
+def test_whatever_a_member_is_the_file_is_read_or_refused(tmp_path, value):
+    """By a sentence, as numbers where numpy makes them and as a pickle where it does not."""
+    boxed = np.empty((), object)
+    boxed[()] = value
+    skin = dict(RESULT) | {key: np.zeros(1) for key in ("centre", "shape_names", "errors")}
+    SKIN.save(tmp_path / "sparse.npz", sparse=True)
+    with np.load(tmp_path / "sparse.npz") as held:
+        packed = dict(held)
+    for name, content, read in (
+        ("face.npz", arrays(shape_names=np.zeros(0)), read_model),
+        ("r.npz", skin, CompressedSkin.load),
+        ("s.npz", packed, CompressedSkin.load),
+        ("a.npz", {"weights": 0}, read_animation),
+    ):
+        for key in content:
+            write(tmp_path / name, {**content, key: boxed})
+            with contextlib.suppress(ModelError):
+                read(tmp_path / name)
 
 
 def test_a_model_is_no_result_and_a_result_no_model(tmp_path):
