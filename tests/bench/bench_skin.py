@@ -133,7 +133,7 @@ def extrapolate(figures: dict[str, float]) -> None:
     figures["s_per_1000"] = 1000 * figures["cpu_s"] / (2 * ITERATIONS)
     if not FULL:
         figures["whole_cpu_s"] = figures.pop("cpu_s") * WHOLE / ITERATIONS
-        kept = ("whole_cpu_s", "s_per_1000", "peak_mb", "compile_s")
+        kept = ("whole_cpu_s", "s_per_1000", "peak_mb", "first_call_s")
         for key in set(figures) - set(kept):
             del figures[key]
 

@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def ours(solver: str, problem: Problem, budget: Budget, settings: Mapping[str, float]) -> Outcome:
-    """By one of our solvers; `compile_s` is what its first call costs in a process that has not called it."""
+    """By one of our solvers; `first_call_s` is its first call in a process: imports, compiled code."""
     call = solver_of(solver)
     if "iterations" in settings:
         chosen = Settings(iterations=int(settings["iterations"]))
@@ -92,7 +92,7 @@ def ours(solver: str, problem: Problem, budget: Budget, settings: Mapping[str, f
     call(tiny(), Budget(4, 2, 40), Settings(iterations=2))
     compiled = time.process_time()
     solution = call(problem, budget, chosen)
-    costs = {"cpu_s": time.process_time() - compiled, "compile_s": compiled - start}
+    costs = {"cpu_s": time.process_time() - compiled, "first_call_s": compiled - start}
     return of_solution(solution.weights, solution.transforms, costs)
 
 
