@@ -30,7 +30,9 @@ def add_skin(
     verb.add_argument(
         "model", type=Path, metavar="MODEL", help="an .npz, or a folder with rest.obj and one OBJ per shape"
     )
-    verb.add_argument("-o", "--output", type=Path, required=True, metavar="RESULT.npz")
+    verb.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="RESULT.npz", help="in the published layout"
+    )
     _add_budget(verb)
     _add_solver(verb)
     verb.add_argument(
@@ -40,7 +42,7 @@ def add_skin(
         "--controls",
         type=whole(1),
         metavar="N",
-        help="how many first columns of ANIM.npz are controls; default: all, or as many as the model has",
+        help="how many first columns of ANIM.npz are controls; default: as many as the model has",
     )
     verb.add_argument("--frames", type=Path, metavar="DIR", help="write the frames of the animation there")
     verb.add_argument("--format", choices=FORMATS, default="obj", help="of the frames; default: obj")
@@ -168,6 +170,8 @@ def _compressed(
             raise
         raise Cancelled("Cancelled.", "What was done is kept; --resume goes on with it.") from None
     except ImportError as problem:
+        if not problem.name or problem.name.startswith((__package__ or "").rpartition(".")[0]):
+            raise
         message = f"The worker's environment has no {problem.name}, which compressing a face needs."
         raise WorkerError(message, "Run build.py setup.") from problem
     return skin, time.perf_counter() - begun
@@ -178,7 +182,13 @@ def _coefficients(model: BlendshapeModelData, options: argparse.Namespace) -> np
     from .animation import read_animation, shape_coefficients
 
     weights = read_animation(options.animation)
-    options.controls = options.controls or min(weights.shape[1], model.n_controls)
+    columns, controls = weights.shape[1], model.n_controls
+    if options.controls is None and columns not in (controls, model.n_blendshapes):
+        raise SettingsError(
+            f"{options.animation.name} has {columns} columns, and the model has {controls} controls.",
+            "Say with --controls how many of the first columns are controls.",
+        )
+    options.controls = options.controls or controls
     tables = model.inbetween_info, model.combination_info
     return shape_coefficients(weights, model.n_blendshapes, tables, options.controls)
 

@@ -110,7 +110,7 @@ def test_the_worker_protocol_gives_the_numbers(solver, model, tmp_path, capfd):
 
 
 def test_an_animation_is_measured_and_its_frames_written(solver, model, tmp_path, capsys):
-    weights = np.random.default_rng(0).random((30, CONTROLS + 2)).astype(np.float16)
+    weights = np.random.default_rng(0).random((30, SHAPES)).astype(np.float16)
     np.savez(tmp_path / "anim.npz", weights=weights)
     arguments = [model, "-o", tmp_path / "out.npz", "--animation", tmp_path / "anim.npz"]
     status, out, _err = run(capsys, *arguments, "--frames", tmp_path / "frames", "--format", "npz")
@@ -124,6 +124,10 @@ def test_an_animation_is_measured_and_its_frames_written(solver, model, tmp_path
     assert f"largest {worst:.5f}" in out
     status, _out, err = run(capsys, *arguments, "--controls", 4)
     assert status == 1 and "4 columns of controls, and the face has 5" in err
+    np.savez(tmp_path / "anim.npz", weights=weights[:, : CONTROLS + 1])
+    status, _out, err = run(capsys, *arguments)
+    assert status == 1 and "anim.npz has 6 columns, and the model has 5 controls. Say with --controls" in err
+    assert run(capsys, *arguments, "--controls", CONTROLS)[0] == 0
 
 
 def test_a_folder_of_obj_files_is_compressed(solver, tmp_path, capsys):
@@ -196,7 +200,7 @@ def test_what_cannot_be_written_is_said_before_any_work(solver, model, tmp_path,
 def test_columns_that_do_not_fit_are_said_before_the_fit(solver, model, tmp_path, capsys):
     np.savez(tmp_path / "anim.npz", weights=np.zeros((2, 3)))
     status, _out, err = run(capsys, model, "-o", tmp_path / "o.npz", "--animation", tmp_path / "anim.npz")
-    assert status == 1 and "3 columns of controls" in err and not solver.asked
+    assert status == 1 and "has 3 columns" in err and not solver.asked
 
 
 @pytest.mark.parametrize("kind", ["fast", "reference"])
