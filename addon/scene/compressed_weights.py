@@ -74,17 +74,6 @@ def find_carrier(obj: bpy.types.Object, armature: bpy.types.Object, motion: np.n
     return Carrier(names[best], np.where(loose, 1.0, portion[:, best]), np.where(loose, 1.0, total))
 
 
-def divided(weights: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """(N, B) weights of the face's bones within the carrier's share (N,), from those of the skin (N, B).
-
-    A vertex that the head carries only in part keeps its whole motion where its still part is large enough to
-    make room; the rest of it is lost, because the neck's bone knows nothing of the face.
-    """
-    moving = weights.sum(axis=1)
-    room = np.where(moving > 0.0, share / np.where(moving > 0.0, moving, 1.0), 0.0)
-    return weights * np.minimum(room, 1.0)[:, None]
-
-
 def write_weights(
     obj: bpy.types.Object, carrier: str, names: Sequence[str], weights: np.ndarray, held: Carrier
 ) -> None:
