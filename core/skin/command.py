@@ -130,7 +130,10 @@ def run_skin(options: argparse.Namespace, progress: Progress) -> tuple[dict[str,
     skin, seconds = _compressed(model, options, subrange(progress, 0.02, end))
     value, lines = outcome(model, skin, options.solver, seconds, options.output)
     if played is not None:
-        more, text = _animated(model, skin, played, options, subrange(progress, end, 1.0))
+        try:
+            more, text = _animated(model, skin, played, options, subrange(progress, end, 1.0))
+        except (KeyboardInterrupt, Cancelled):
+            raise Cancelled("Cancelled.", f"{options.output} was written before.") from None
         value, lines = value | more, lines + text
     return value, lines
 
@@ -140,7 +143,7 @@ def _check_places(options: argparse.Namespace) -> None:
     from .animation import check_frames_folder
 
     output = options.output.absolute()
-    if output.suffix != ".npz" or not output.parent.is_dir():
+    if output.suffix != ".npz" or not output.parent.is_dir() or output.is_dir():
         raise SettingsError(f"{output} is no place for a result.", "Name an .npz in a folder that exists.")
     if output.resolve() == options.model.resolve():
         raise SettingsError("The result would take the place of the model.", "Name another file.")

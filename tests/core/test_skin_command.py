@@ -130,6 +130,19 @@ def test_an_animation_is_measured_and_its_frames_written(solver, model, tmp_path
     assert run(capsys, *arguments, "--controls", CONTROLS)[0] == 0
 
 
+def test_a_stop_among_the_frames_leaves_the_result(solver, model, tmp_path, capsys, monkeypatch):
+    np.savez(tmp_path / "anim.npz", weights=np.zeros((3, CONTROLS)))
+
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("core.skin.animation._write_obj", interrupted)
+    play = ["--animation", tmp_path / "anim.npz", "--frames", tmp_path / "frames"]
+    status, _out, err = run(capsys, model, "-o", tmp_path / "out.npz", *play)
+    assert status == 130 and "out.npz was written before" in last_line(err)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["anim.npz", "face.npz", "out.npz"]
+
+
 def test_a_folder_of_obj_files_is_compressed(solver, tmp_path, capsys):
     folder = tmp_path / "head"
     folder.mkdir()
@@ -177,6 +190,7 @@ def test_a_bad_value_is_a_usage_error(solver, model, tmp_path, capsys, option, v
 
 def test_what_cannot_be_written_is_said_before_any_work(solver, model, tmp_path, capsys):
     (tmp_path / "mine").mkdir()
+    (tmp_path / "folder.npz").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("x")
     np.savez(tmp_path / "anim.npz", weights=np.zeros((2, 5)))
     play = ["--animation", tmp_path / "anim.npz"]
@@ -184,6 +198,7 @@ def test_what_cannot_be_written_is_said_before_any_work(solver, model, tmp_path,
     for arguments, words in (
         ([model, "-o", tmp_path / "out.obj"], "no place for a result"),
         ([model, "-o", tmp_path / "none" / "out.npz"], "no place for a result"),
+        ([model, "-o", tmp_path / "folder.npz"], "no place for a result"),
         ([model, "-o", model], "take the place of the model"),
         ([model, "-o", out, "--frames", tmp_path / "x"], "--frames needs"),
         ([model, "-o", out, *play, "--frames", tmp_path / "mine"], "other files"),
