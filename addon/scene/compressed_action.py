@@ -60,7 +60,7 @@ def _write(bag: Any, bone: str, channel: str, frames: np.ndarray, values: np.nda
     for index, column in enumerate(values.T):
         kept = slice(None) if np.ptp(column) > _STILL else slice(1)
         bpy_compat.write_fcurve(bag, path, index, frames[kept], column[kept])
-        bag.fcurves.find(path, index=index).group = bag.groups.get(bone) or bag.groups.new(bone)
+        _into_group(bag, bag.fcurves.find(path, index=index), bone)
     return path
 
 
@@ -100,8 +100,14 @@ def _copy_curve(bag: Any, curve: Any) -> None:
     for modifier in curve.modifiers:
         _copy_settings(copy.modifiers.new(modifier.type), modifier)
     if curve.group is not None:
-        copy.group = bag.groups.get(curve.group.name) or bag.groups.new(curve.group.name)
+        _into_group(bag, copy, curve.group.name)
     copy.update()
+
+
+def _into_group(bag: Any, curve: Any, name: str) -> None:
+    """Put a curve under a title; Blender complains when it is there already."""
+    if curve.group is None or curve.group.name != name:
+        curve.group = bag.groups.get(name) or bag.groups.new(name)
 
 
 def _copy_settings(to: Any, of: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from .compressed_rig import link_beside
-from .compressed_state import is_compressed
+from .compressed_state import armature_modifier, is_compressed
 from .double import ID_KEY, ROLE_KEY
 
 _COMPANION = "likeness_skin_companion"
@@ -62,8 +62,13 @@ def companions_of(rig: bpy.types.Object) -> list[bpy.types.Object]:
     return [obj for obj in bpy.data.objects if obj.get(_COMPANION) == rig]
 
 
-def remove_companions(rig: bpy.types.Object) -> None:
-    """Remove the copies that came with an armature, and data that nobody else uses."""
+def release_companions(rig: bpy.types.Object) -> None:
+    """Remove the copies that came with an armature on which no compressed mesh is left, and their data
+    where nobody else uses it.
+    """
+    bound = (armature_modifier(obj) for obj in bpy.data.objects if is_compressed(obj))
+    if any(modifier is not None and modifier.object == rig for modifier in bound):
+        return
     for obj in companions_of(rig):
         data: Any = obj.data
         bpy.data.objects.remove(obj)
