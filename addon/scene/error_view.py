@@ -29,7 +29,7 @@ def show_error(obj: Any, shown: bool) -> None:
     if shown:
         _put_on(obj)
     else:
-        _take_off(obj)
+        take_off(obj)
     for shading in _solid_views():
         if {shading.color_type, "VERTEX" if shown else "MATERIAL"} == {"VERTEX", "MATERIAL"}:
             shading.color_type = "VERTEX" if shown else "MATERIAL"
@@ -50,7 +50,8 @@ def _put_on(obj: Any) -> None:
     obj[_SHOWN] = json.dumps({"slots": before, "added": added})
 
 
-def _take_off(obj: Any) -> None:
+def take_off(obj: Any) -> None:
+    """Give a mesh that wears the colours back what it wore; views stay as they are."""
     kept = json.loads(str(obj[_SHOWN]))
     del obj[_SHOWN]
     for slot, (link, name) in zip(obj.material_slots, kept["slots"], strict=False):

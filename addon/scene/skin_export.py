@@ -15,11 +15,15 @@ import bpy
 import numpy as np
 
 from ...core.errors import ModelError, SettingsError
-from .skin_export_check import Measured, measure, read_again
+from ...core.skin.sidecar_files import write as write_sidecar
+from .compressed_state import is_compressed
+from .skin_export_check import Measured, measure, read_again, rest_of
 from .skin_export_copy import add_copy, play
+from .skin_export_sidecar import sidecar_for
 from .skin_export_stage import (
     add_reference,
     armature_of,
+    in_metres,
     lent_names,
     plain_rate,
     sample,
@@ -46,6 +50,8 @@ class ExportOptions:
     """Frames of the scene, both included; the first is the file's time 0."""
     correctives: bool = False
     """Whether the mesh's shape keys go along."""
+    sidecar: bool = False
+    """Whether files for engines that drive the bones are written beside it."""
 
     @property
     def frames(self) -> range:
@@ -97,23 +103,29 @@ def export_skin(scene: bpy.types.Scene, obj: Any, path: Path, options: ExportOpt
     with beside(path) as written, stage(scene, name) as own:
         reference = add_reference(own, obj)
         motion, wanted = sample(own, reference, frames, looked_at)
+        unit = scene.unit_settings.scale_length
+        motion, wanted = in_metres(motion, unit), unit * wanted
         own.collection.objects.unlink(reference)
-        mesh, armature = add_copy(own, obj, options.influences, options.correctives)
+        mesh, armature = add_copy(own, obj, motion, options.influences, options.correctives)
+        plain = procedural(mesh)
         own.frame_start, own.frame_end = 0, len(frames) - 1
         if options.animation:
             play(mesh, armature, motion, name)
+        else:
+            wanted = rest_of(mesh)[None]
         own.frame_set(0)
         pairs = [(obj, mesh), (obj.data, mesh.data), (armature_of(obj), armature)]
         with lent_names([*pairs, (armature_of(obj).data, armature.data)]):
             _write(own, written, options)
         for copy in (mesh, armature):
             own.collection.objects.unlink(copy)
+        if options.sidecar:
+            write_sidecar(sidecar_for(obj, (mesh, armature), options.kind, path.name), written)
         at = [frame - frames[0] for frame in looked_at]
-        to_mm = 1000.0 * scene.unit_settings.scale_length
-        measured = measure(own, read_again(own, written), mesh, wanted, at, to_mm)
+        measured = measure(own, read_again(own, written), mesh, wanted, at)
     influences = min(options.influences, measured.bones)
     count = len(frames) if options.animation else 0
-    return ExportReport(path, measured, influences, count, procedural(obj))
+    return ExportReport(path, measured, influences, count, plain)
 
 
 def check_target(path: Path, options: ExportOptions) -> None:
@@ -131,8 +143,11 @@ def check_target(path: Path, options: ExportOptions) -> None:
 
 def check_object(obj: Any) -> None:
     """A sentence for what cannot be exported as bones."""
-    if obj is None or obj.type != "MESH":
-        raise ModelError("No compressed mesh is chosen.", "Compress a mesh with shape keys to bones first.")
+    if not is_compressed(obj):
+        raise ModelError(
+            f"{obj.name} was not compressed." if obj is not None else "No compressed mesh is chosen.",
+            "Compress a mesh with shape keys to bones first, or select one that was.",
+        )
     armature = armature_of(obj)
     if "EDIT" in (obj.mode, armature.mode):
         raise SettingsError(f"{obj.name} is being edited.", "Leave edit mode first.")

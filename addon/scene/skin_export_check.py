@@ -75,9 +75,9 @@ def measure(
     mesh: Any,
     wanted: np.ndarray,
     at: Sequence[int],
-    to_mm: float,
 ) -> Measured:
-    """Distances of the file's vertices at frames `at` from (L, N, 3) `wanted`, world coordinates.
+    """Distances of the file's vertices at frames `at` from (L, N, 3) `wanted`, world coordinates in
+    metres.
 
     `mesh` is the copy that was exported: its rest tells which vertex is which.
     """
@@ -91,7 +91,7 @@ def measure(
         scene.frame_set(int(whole), subframe=part_of)
         there = np.concatenate([vertices_at(scene, part) for part in found.meshes])
         distances.append(np.linalg.norm(there - points[rows], axis=1))
-    every = np.array(distances) * to_mm
+    every = np.array(distances) * 1000.0
     return Measured(float(every.mean()), float(every.max()), len(at), len(armature.bones), len(rows))
 
 

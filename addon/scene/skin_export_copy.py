@@ -15,36 +15,53 @@ from mathutils import Matrix
 
 from ...core import rotation
 from . import bpy_compat
+from .compressed_error import COLOUR_ATTRIBUTE, MEAN_ATTRIBUTE, WORST_ATTRIBUTE
+from .error_view import shows_error, take_off
 from .skin_export_stage import Motion, armature_of
 
 
 def add_copy(
-    scene: bpy.types.Scene, obj: bpy.types.Object, influences: int, correctives: bool
+    scene: bpy.types.Scene, obj: bpy.types.Object, motion: Motion, influences: int, correctives: bool
 ) -> tuple[bpy.types.Object, bpy.types.Object]:
     """Mesh and armature for the file: at rest, without parents, drivers and other modifiers."""
     source = armature_of(obj)
     armature, mesh = source.copy(), obj.copy()
     armature.data, mesh.data = source.data.copy(), obj.data.copy()
-    for copy, original in ((armature, source), (mesh, obj)):
+    for copy, place in ((armature, motion.world[0]), (mesh, motion.mesh)):
         scene.collection.objects.link(copy)
         copy.animation_data_clear()
         for constraint in list(copy.constraints):
             copy.constraints.remove(constraint)
         copy.parent = None
-        copy.matrix_world = original.matrix_world.copy()
+        _stand(copy, place)
     armature.data.animation_data_clear()
     armature.data.pose_position = "POSE"
     _keep_one_modifier(mesh, armature)
     mesh.parent = armature
-    mesh.matrix_parent_inverse = armature.matrix_world.inverted_safe()
+    # The armature's own `matrix_world` is not up to date before the scene is evaluated.
+    mesh.matrix_parent_inverse = Matrix(motion.world[0].tolist()).inverted_safe()
+    if shows_error(mesh):
+        take_off(mesh)
+    for layer in (WORST_ATTRIBUTE, MEAN_ATTRIBUTE, COLOUR_ATTRIBUTE):
+        if layer in mesh.data.attributes:
+            mesh.data.attributes.remove(mesh.data.attributes[layer])
     if mesh.data.shape_keys is not None:
         _keep_keys(mesh, correctives)
     limit_weights(mesh, [bone.name for bone in armature.data.bones if bone.use_deform], influences)
     for bone in armature.pose.bones:
         bone.rotation_mode, bone.custom_shape = "QUATERNION", None
+        bone.matrix_basis.identity()
         for constraint in list(bone.constraints):
             bone.constraints.remove(constraint)
     return mesh, armature
+
+
+def _stand(copy: Any, place: np.ndarray) -> None:
+    """Put an object without parent at (4, 4), without the offsets that stay when it is animated."""
+    copy.delta_location, copy.delta_rotation_euler = (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)
+    copy.delta_rotation_quaternion, copy.delta_scale = (1.0, 0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    copy.rotation_mode = "QUATERNION"
+    copy.matrix_world = Matrix(place.tolist())
 
 
 def _keep_one_modifier(mesh: Any, armature: Any) -> None:
@@ -84,7 +101,6 @@ def play(mesh: Any, armature: Any, motion: Motion, name: str) -> None:
     for bone, channels in motion.bones.items():
         _write_channels(bag, f'pose.bones["{bpy.utils.escape_identifier(bone)}"].', frames, channels)
     if np.ptp(motion.world, axis=0).max(initial=0.0) > 1e-6:
-        armature.rotation_mode = "QUATERNION"
         _write_channels(bag, "", frames, _decomposed(motion.world))
     bpy_compat.assign_action(armature, action, slot)
     keys = mesh.data.shape_keys

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -29,18 +29,19 @@ class Motion:
     """(T, 10) location, quaternion and scale channels of each bone."""
     world: np.ndarray
     """(T, 4, 4) the armature's place."""
+    mesh: np.ndarray
+    """(4, 4) the mesh's place at the first frame, which it keeps relative to the armature."""
     keys: dict[str, np.ndarray]
     """(T,) values of the mesh's shape keys."""
 
 
 @contextmanager
 def stage(like: bpy.types.Scene, name: str) -> Iterator[bpy.types.Scene]:
-    """A new scene with the rate and unit of `like`. It and whatever came after it is removed at the end."""
+    """A new scene in metres with the rate of `like`. It and whatever came after it is removed at the end."""
     before = datablocks()
     try:
         scene = bpy.data.scenes.new(name)
-        scene.unit_settings.system = like.unit_settings.system
-        scene.unit_settings.scale_length = like.unit_settings.scale_length
+        scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", 1.0
         scene.render.fps, scene.render.fps_base = like.render.fps, like.render.fps_base
         yield scene
     finally:
@@ -139,21 +140,41 @@ def sample(
     """The motion over `frames`, and the reference's vertices (L, N, 3) at those of `looked_at`."""
     armature = armature_of(reference)
     names = [bone.name for bone in armature.data.bones]
-    channels, worlds, seen = np.empty((len(names), len(frames), 10)), [], []
+    channels, worlds, places = np.empty((len(names), len(frames), 10)), [], []
     blocks = reference.data.shape_keys.key_blocks if reference.data.shape_keys else []
     keys = {block.name: np.zeros(len(frames)) for block in blocks[1:]}
+    seen = []
     for t, frame in enumerate(frames):
         scene.frame_set(frame)
         posed = armature.evaluated_get(_graph(scene))
-        worlds.append(np.array(posed.matrix_world))
+        back = _without_offset(posed)
+        worlds.append(back @ np.array(posed.matrix_world))
+        places.append(back @ np.array(reference.evaluated_get(_graph(scene)).matrix_world))
         for row, name in zip(channels, names, strict=True):
             row[t] = _channels(posed, posed.pose.bones[name])
         for name, values in keys.items():
             values[t] = _key_value(scene, reference, name)
         if frame in looked_at:
-            seen.append(vertices_at(scene, reference))
+            seen.append(vertices_at(scene, reference) + back[:3, 3])
     channels[:, :, 3:7] = [rotation.continuous(row) for row in channels[:, :, 3:7]]
-    return Motion(dict(zip(names, channels, strict=True)), np.array(worlds), keys), np.array(seen)
+    bones = dict(zip(names, channels, strict=True))
+    return Motion(bones, np.array(worlds), places[0], keys), np.array(seen)
+
+
+def in_metres(motion: Motion, unit: float) -> Motion:
+    """The same in a scene whose unit is a metre; `unit` is the length of 1 now. Blender's glTF exporter takes
+    any unit for metres, and its importer does not.
+    """
+    scale = np.diag([unit, unit, unit, 1.0])
+    return replace(motion, world=scale @ motion.world, mesh=scale @ motion.mesh)
+
+
+def _without_offset(armature: Any) -> np.ndarray:
+    """(4, 4) the way back from where compressing put the armature aside, to where the original stands."""
+    carrier = armature.matrix_world @ armature.matrix_basis.inverted_safe()
+    back = np.eye(4)
+    back[:3, 3] = -np.array(carrier.to_3x3() @ armature.delta_location)
+    return back
 
 
 def _channels(armature: Any, bone: Any) -> np.ndarray:

@@ -144,7 +144,8 @@ def sidecar_of(
 
 
 def _require_still(skin: CompressedSkin, names: Sequence[str | None]) -> None:
-    if any(name is None and np.any(skin.transforms[:, j]) for j, name in enumerate(names)):
+    moving = np.any(skin.transforms != 0.0, axis=(0, 2)) & np.any(skin.weights > 0.0, axis=0)
+    if any(name is None and moves for name, moves in zip(names, moving, strict=True)):
         raise ModelError("A bone that moves has no name.", "Name every bone that a shape moves.")
 
 

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import bpy
 import numpy as np
 from mathutils import Quaternion
@@ -44,7 +47,7 @@ def paired_armature(name: str = "bones") -> bpy.types.Object:
         head = np.array([0.08 * np.cos(j), -0.3, 1.5 + 0.1 * np.sin(j)])
         holder, child = (rig.data.edit_bones.new(f"{kind}_{j}") for kind in ("hold", "bone"))
         for bone, parent in ((holder, root), (child, holder)):
-            bone.head, bone.tail, bone.roll = head, head + [0.0, 0.01, 0.02], 0.3 * j
+            bone.head, bone.tail, bone.roll = head, head + np.array([0.0, 0.01, 0.02]), 0.3 * j
             bone.parent, bone.use_deform = parent, bone is child
     bpy.ops.object.mode_set(mode="OBJECT")
     for bone in rig.pose.bones:
@@ -83,4 +86,51 @@ def skinned(influences: int = 5, seed: int = 2) -> bpy.types.Object:
             for index, column in enumerate(np.asarray(values).T):
                 compat.write_fcurve(bag, f'pose.bones["{kind}_{j}"].{path}', index, frames, column)
     compat.assign_action(rig, action, slot)
+    state = part("addon.scene.compressed_state")
+    state.keep_bones(obj, state.FaceBones(tuple(f"bone_{j}" for j in range(BONES)), False), None)
     return obj
+
+
+def state_of_the_file() -> dict[str, object]:
+    """What a user would see changed."""
+    scene, window = bpy.context.scene, bpy.context.window
+    return {
+        "blocks": {(type(block).__name__, block.name, block.users) for block in bpy.data.user_map()},
+        "scene": (scene.name, scene.frame_current, scene.render.fps, scene.render.fps_base),
+        "window": window.scene.name if window else "",
+        "selected": sorted(obj.name for obj in bpy.context.selected_objects),
+        "active": bpy.context.view_layer.objects.active,
+        "mode": bpy.context.mode,
+    }
+
+
+class Glb:
+    """A .glb as an engine reads it."""
+
+    TYPES = {5121: np.uint8, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
+    WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+
+    def __init__(self, path: Path) -> None:
+        data = path.read_bytes()
+        length = int.from_bytes(data[12:16], "little")
+        self.json = json.loads(data[20 : 20 + length])
+        self.binary = data[28 + length :]
+
+    def accessor(self, index: int) -> np.ndarray:
+        """(count, width)"""
+        accessor = self.json["accessors"][index]
+        view = self.json["bufferViews"][accessor["bufferView"]]
+        start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
+        width, kind = self.WIDTHS[accessor["type"]], self.TYPES[accessor["componentType"]]
+        count = accessor["count"] * width
+        return np.frombuffer(self.binary, kind, count, start).reshape(-1, width)
+
+    def attribute(self, name: str) -> np.ndarray:
+        """Of the only mesh."""
+        (mesh,) = self.json["meshes"]
+        return np.concatenate([self.accessor(part["attributes"][name]) for part in mesh["primitives"]])
+
+    def joint_names(self) -> list[str]:
+        """In the order of JOINTS_0."""
+        (skin,) = self.json["skins"]
+        return [self.json["nodes"][joint]["name"] for joint in skin["joints"]]

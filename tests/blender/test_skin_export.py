@@ -4,44 +4,181 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
 import pytest
 from scene_support import part
-from skin_export_support import BONES, FRAMES, skinned
+from skin_export_support import BONES, FRAMES, Glb, skinned, state_of_the_file
+from test_compressed import made, patch, standing_oddly
+
+RANGE = {"first": 10, "last": 10 + FRAMES - 1}
 
 
-def options(**values):
-    made = {"first": 10, "last": 10 + FRAMES - 1, "influences": 8, **values}
-    return part("addon.scene.skin_export").ExportOptions(**made)
+@pytest.fixture(autouse=True)
+def new_file(empty_scene: bpy.types.Scene) -> None:
+    """Every test starts in an empty file."""
 
 
-def export(obj, path: Path, **values):
-    return part("addon.scene.skin_export").export_skin(bpy.context.scene, obj, path, options(**values))
-
-
-def state() -> dict[str, object]:
-    scene = bpy.context.scene
-    return {
-        "blocks": {(type(block).__name__, block.name, block.users) for block in bpy.data.user_map()},
-        "scene": (scene.name, scene.frame_current, scene.render.fps, scene.render.fps_base),
-        "window": bpy.context.window.scene.name if bpy.context.window else "",
-        "selected": sorted(o.name for o in bpy.context.selected_objects),
-        "active": bpy.context.view_layer.objects.active,
-    }
+def export(obj: Any, path: Path, **values: Any) -> Any:
+    module = part("addon.scene.skin_export")
+    options = module.ExportOptions(**{"influences": 8, **RANGE, **values})
+    return module.export_skin(bpy.context.scene, obj, path, options)
 
 
 @pytest.mark.parametrize("kind", ["GLB", "FBX"])
 @pytest.mark.parametrize("influences", [4, 8])
-def test_it_comes_back_as_it_was(empty_scene, tmp_path, kind, influences):
+def test_it_comes_back_as_it_was(tmp_path: Path, kind: str, influences: int) -> None:
     obj = skinned(influences)
-    empty_scene.render.fps, empty_scene.render.fps_base = 30, 1.001
-    empty_scene.frame_set(12)
-    before = state()
+    scene = bpy.context.scene
+    scene.render.fps, scene.render.fps_base = 30, 1.001
+    scene.frame_set(12)
+    before = state_of_the_file()
     report = export(obj, tmp_path / f"head.{kind.lower()}", kind=kind, influences=influences)
-    print(report, report.measured)
-    assert state() == before
-    assert report.measured.bones == 1 + 2 * BONES
+    assert state_of_the_file() == before
+    assert (report.measured.bones, report.measured.frames) == (1 + 2 * BONES, FRAMES)
     assert report.measured.maximum < 0.03
+    assert report.measured.mean < 0.001
     assert [path.name for path in tmp_path.iterdir()] == [f"head.{kind.lower()}"]
+    assert str(report).startswith(f"head.{kind.lower()}: 11 bones, {influences} influences, 9 frames, re-imp")
+
+
+@pytest.mark.parametrize("kind", ["GLB", "FBX"])
+def test_fewer_influences_cost_what_the_report_says(tmp_path: Path, kind: str) -> None:
+    obj = skinned(6)
+    weights = [[entry.weight for entry in vertex.groups] for vertex in obj.data.vertices]
+    report = export(obj, tmp_path / f"head.{kind.lower()}", kind=kind, influences=4)
+    assert report.measured.maximum > 0.5
+    assert [[entry.weight for entry in vertex.groups] for vertex in obj.data.vertices] == weights
+
+
+def test_the_file_holds_what_was_asked_for(tmp_path: Path) -> None:
+    export(skinned(6), tmp_path / "head.glb", influences=4)
+    glb = Glb(tmp_path / "head.glb")
+    (mesh,), (animation,) = glb.json["meshes"], glb.json["animations"]
+    names = set(mesh["primitives"][0]["attributes"])
+    assert {"WEIGHTS_0", "TEXCOORD_0"} <= names and not {"WEIGHTS_1", "COLOR_0"} & names
+    assert glb.attribute("WEIGHTS_0").sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert (mesh["name"], animation["name"]) == ("face", "head")
+    times = glb.accessor(animation["samplers"][0]["input"])[:, 0]
+    assert times == pytest.approx(np.arange(FRAMES) / 24, abs=1e-6)
+    assert len(animation["channels"]) == 3 * (1 + 2 * BONES)
+    assert "targets" not in mesh["primitives"][0]
+
+
+@pytest.mark.parametrize("kind", ["GLB", "FBX"])
+def test_without_animation_it_comes_back_at_rest(tmp_path: Path, kind: str) -> None:
+    report = export(skinned(), tmp_path / f"head.{kind.lower()}", kind=kind, animation=False)
+    assert report.frames == 0 and "no animation" in str(report)
+    assert report.measured.maximum < 0.01
+
+
+@pytest.mark.parametrize("kind", ["GLB", "FBX"])
+@pytest.mark.parametrize("two_bone", [False, True])
+def test_a_compressed_object_anywhere(tmp_path: Path, kind: str, two_bone: bool) -> None:
+    """Turned, scaled, on a moving parent; frames before 0; the sidecar beside it."""
+    original = patch()
+    standing_oddly(original)
+    copy, _report, _skin = made(original, two_bone=two_bone)
+    bpy.context.scene.unit_settings.scale_length = 0.001
+    name = f"head.{kind.lower()}"
+    report = export(copy, tmp_path / name, kind=kind, first=-2, last=13, sidecar=True)
+    assert report.frames == 16
+    assert report.measured.maximum < 2e-3
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == sorted([name, "head.skin.json", "head.skin.npz"])
+
+
+def test_the_sidecar_drives_the_vertices_of_the_file(tmp_path: Path) -> None:
+    """Skinning the file's own vertices with the sidecar's matrices gives the skin's, in glTF's axes."""
+    copy, _report, skin = made(patch())
+    export(copy, tmp_path / "head.glb", first=1, last=2, sidecar=True)
+    glb = Glb(tmp_path / "head.glb")
+    sidecar = part("core.skin.sidecar").read_sidecar(tmp_path / "head.skin.json")
+    assert (sidecar.axes, sidecar.mesh, sidecar.unit_in_metres) == ("gltf", "head.glb", 1.0)
+    coefficients = np.array([[0.3, 1.0, 0.0], [1.0, 0.0, 0.5]])
+    wanted = part("core.skin.playback").evaluate(skin, coefficients)
+    wanted = np.stack([wanted[..., 0], wanted[..., 2], -wanted[..., 1]], axis=-1)
+
+    matrices = np.zeros((2, len(glb.joint_names()), 3, 4))
+    matrices[..., :3] = np.eye(3)
+    matrices[:, [glb.joint_names().index(name) for name in sidecar.bone_names]] = sidecar.matrices(
+        coefficients
+    )
+    points = glb.attribute("POSITION")
+    joints, weights = glb.attribute("JOINTS_0"), glb.attribute("WEIGHTS_0")
+    whole = np.concatenate([points, np.ones((len(points), 1), np.float32)], axis=1)
+    found = np.einsum("nk,tnkij,nj->tni", weights, matrices[:, joints], whole)
+
+    rest = skin.rest + skin.centre
+    rest = np.stack([rest[:, 0], rest[:, 2], -rest[:, 1]], axis=-1)
+    rows = np.argmin(np.linalg.norm(points[:, None] - rest, axis=2), axis=1)
+    assert np.abs(found - wanted[:, rows]).max() < 2e-3 * np.ptp(rest)
+    assert np.abs(points - rest[rows]).max() < 1e-5 * np.ptp(rest)
+    stand = {
+        bone.name: bone.head_local for bone in part("addon.scene.compressed_state").rig_of(copy).data.bones
+    }
+    assert sidecar.pivots[0] == pytest.approx(
+        [stand[sidecar.bone_names[0]][axis] * sign for axis, sign in ((0, 1), (2, 1), (1, -1))], abs=1e-4
+    )
+
+
+@pytest.mark.parametrize("kind", ["GLB", "FBX"])
+def test_correctives_go_along_when_asked(tmp_path: Path, kind: str) -> None:
+    obj = skinned(4)
+    obj.shape_key_add(name="Basis", from_mix=False)
+    key = obj.shape_key_add(name="corrective", from_mix=False)
+    points = np.array([point.co for point in key.data], np.float32)
+    points[:20] += [0.0, 0.02, 0.0]
+    key.data.foreach_set("co", points.ravel())
+    for frame, value in ((10, 0.0), (18, 1.0)):
+        key.value = value
+        key.keyframe_insert("value", frame=frame)
+    before = state_of_the_file()
+    without = export(obj, tmp_path / f"a.{kind.lower()}", kind=kind)
+    assert without.measured.maximum == pytest.approx(20.0, rel=0.5)
+    with_keys = export(obj, tmp_path / f"b.{kind.lower()}", kind=kind, correctives=True)
+    assert with_keys.measured.maximum < 0.05
+    assert state_of_the_file() == before
+
+
+def test_pictures_go_along_and_nodes_are_named(tmp_path: Path) -> None:
+    obj = skinned(4)
+    image = bpy.data.images.new("skin", 4, 4)
+    image.pack()
+    painted, made_of_nodes = (bpy.data.materials.new(name) for name in ("painted", "noisy"))
+    for material in (painted, made_of_nodes):
+        part("addon.scene.bpy_compat").use_nodes(material)
+        obj.data.materials.append(material)
+    for material, kind in ((painted, "ShaderNodeTexImage"), (made_of_nodes, "ShaderNodeTexNoise")):
+        node = material.node_tree.nodes.new(kind)
+        shader = next(n for n in material.node_tree.nodes if n.type == "BSDF_PRINCIPLED")
+        material.node_tree.links.new(node.outputs["Color"], shader.inputs["Base Color"])
+        if kind == "ShaderNodeTexImage":
+            node.image = image
+    obj.data.polygons[3].material_index = 1
+    before = state_of_the_file()
+    report = export(obj, tmp_path / "head.glb")
+    assert state_of_the_file() == before
+    assert report.plain == ("noisy",) and "noisy" in str(report)
+    glb = Glb(tmp_path / "head.glb")
+    assert [image["name"] for image in glb.json["images"]] == ["skin"]
+    assert report.measured.maximum < 0.03
+
+
+def test_a_failure_leaves_scene_and_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    obj = skinned()
+    target = tmp_path / "head.glb"
+    target.write_bytes(b"before")
+    before = state_of_the_file()
+
+    def fail(*_args: object) -> None:
+        raise part("core.errors").ModelError("no")
+
+    monkeypatch.setattr(part("addon.scene.skin_export"), "read_again", fail)
+    with pytest.raises(part("core.errors").ModelError):
+        export(obj, target)
+    assert state_of_the_file() == before
+    assert target.read_bytes() == b"before"
+    assert len(list(tmp_path.iterdir())) == 1
