@@ -53,6 +53,7 @@ class Op(StrEnum):
     UPDATE_COMPRESSED = "likeness.update_compressed"
     SHOW_COMPRESSION_ERROR = "likeness.show_compression_error"
     IMPORT_SKIN = "likeness.import_skin"
+    EXPORT_SKIN = "likeness.export_skin"
 
     FIX_CHECK = "likeness.fix_check"
     CREATE_ENVIRONMENT = "likeness.create_environment"
