@@ -48,7 +48,7 @@ def solve_reference(
         deltas = (problem.deltas * np.float32(unit)).astype(np.float32, copy=False)
         scaled = Problem(problem.rest * unit, deltas, problem.pairs)
     progress(0.0, "fit", "Preparing the fit")
-    fit = _Fit(xp, scaled, budget, settings)
+    fit = Fit(xp, scaled, budget, settings)
     kept = checkpoint.load()
     if kept is not None:
         fit.restore(kept)
@@ -77,7 +77,7 @@ class _Adam:
         self.xp.adam(value, slope, self.mean, self.square, (RATE / left, _DECAY, left**-0.5, _TINY))
 
 
-class _Fit:
+class Fit:
     """The state of a run, and its iterations."""
 
     def __init__(self, xp: Arrays, problem: Problem, budget: Budget, settings: Settings) -> None:
@@ -96,10 +96,10 @@ class _Fit:
     def _fresh_steps(self) -> None:
         self.steps = [_Adam(self.xp, value) for value in self.values]
 
-    def run(self, progress: Progress, checkpoint: Checkpoint) -> None:
-        """All iterations that are left."""
+    def run(self, progress: Progress, checkpoint: Checkpoint, until: int | None = None) -> None:
+        """All iterations that are left, or those before `until`."""
         each, noticed = self.settings.iterations, -math.inf
-        while self.iteration < 2 * each:
+        while self.iteration < (2 * each if until is None else until):
             phase, step = divmod(self.iteration, each)
             if phase and not step:
                 self._begin_second_phase()
@@ -175,4 +175,5 @@ class _Fit:
         transforms = within_budget(transforms, self.budget.coefficients)
         weights = lone_bones(self.problem, weights, transforms, _LEAST_SUM)
         weights = weights / weights.sum(axis=1, keepdims=True, dtype=np.float64)
-        return np.ascontiguousarray(transforms.transpose(1, 2, 0)), weights.astype(np.float32)
+        # A sum with zero is never minus zero.
+        return np.ascontiguousarray(transforms.transpose(1, 2, 0)) + 0, weights.astype(np.float32) + 0

@@ -37,10 +37,6 @@ class NumpyArrays:
         """Of zeros."""
         return np.zeros(shape, np.float32)
 
-    def matmul(self, a: Array, b: Array, out: Array) -> None:
-        """`a @ b` into `out`."""
-        np.matmul(a, b, out=out)
-
     def clip(self, array: Array, least: float) -> Array:
         """No less than `least`."""
         return np.maximum(array, np.float32(least))
@@ -98,7 +94,8 @@ class TorchArrays:
         whole = matrix.tocoo()
         where = self.torch.tensor(np.stack([whole.row, whole.col]).astype(np.int64))
         values = self.torch.tensor(whole.data.astype(np.float32))
-        return self.torch.sparse_coo_tensor(where, values, whole.shape).coalesce().to(self.device)
+        made = self.torch.sparse_coo_tensor(where, values, whole.shape, check_invariants=False)
+        return made.coalesce().to(self.device)
 
     def empty(self, *shape: int) -> Array:
         """Without values."""
@@ -107,10 +104,6 @@ class TorchArrays:
     def zeros(self, *shape: int) -> Array:
         """Of zeros."""
         return self.torch.zeros(shape, device=self.device)
-
-    def matmul(self, a: Array, b: Array, out: Array) -> None:
-        """`a @ b` into `out`."""
-        out.copy_(a @ b)
 
     def clip(self, array: Array, least: float) -> Array:
         """No less than `least`."""

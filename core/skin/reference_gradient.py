@@ -15,7 +15,7 @@ from .measure import laplacian
 from .problem import Problem
 from .reference_arrays import Array, Arrays
 
-_KEPT = 1e-7
+_KEPT = 1e-8
 """Share of the energy of the shapes, and of their moments, that may be left out of the gradient."""
 _BLOCK = 4_000_000
 """Numbers in a block of residuals, 16 MB."""
