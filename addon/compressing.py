@@ -14,6 +14,7 @@ from ..core.skin.compressed import CompressedSkin
 from . import roots
 from .kinds import Context
 from .scene.compressed import BakeReport, CompressOptions, bake, build_compressed
+from .scene.compressed_companions import release_companions
 from .scene.compressed_state import (
     action_of,
     armature_modifier,
@@ -28,10 +29,12 @@ from .scene.error_view import show_error, shows_error
 from .scene.shape_source import ShapeSource, read_shapes
 
 __all__ = [
+    "all_or_nothing",
     "build",
     "compressed_of",
     "find_by_session",
     "has_shapes",
+    "keep_sentence",
     "require_compressed",
     "require_target",
     "sentence_of",
@@ -131,7 +134,7 @@ def build(context: Context, target: Any, shapes: ShapeSource, skin: CompressedSk
     if now.names != shapes.names or now.rest.shape != shapes.rest.shape:
         raise ModelError(f"{target.name} was changed while it was compressed.", "Compress it again.")
     earlier = [obj for obj in compressed_objects(context.scene) if source_of(obj) == target]
-    with _all_or_nothing():
+    with all_or_nothing():
         made = build_compressed(context, target, skin, CompressOptions(two_bone=options.two_bones))
         report = bake(context, made)
         note = ""
@@ -182,6 +185,8 @@ def _remove(made: Any) -> None:
     bpy.data.objects.remove(made)
     if mesh.users == 0:
         bpy.data.meshes.remove(mesh)
+    if rig is not None:
+        release_companions(rig)
     if rig is not None and not rig.children and not _deforms(rig):
         armature = rig.data
         bpy.data.objects.remove(rig)
@@ -199,7 +204,7 @@ _KINDS = ("objects", "meshes", "armatures", "actions")
 
 
 @contextmanager
-def _all_or_nothing() -> Iterator[None]:
+def all_or_nothing() -> Iterator[None]:
     """Remove what was added to the file when an error ends the block."""
     before = {kind: {item.session_uid for item in getattr(bpy.data, kind)} for kind in _KINDS}
     try:

@@ -16,12 +16,14 @@ def draw_import(self: Any, _context: Context) -> None:
     """File > Import."""
     self.layout.operator(Op.IMPORT_CAPTURE, text="Face Capture (.zip/.csv/movie/photo)")
     self.layout.operator(Op.IMPORT_RESULTS, text="Leap Result (folder/.glb)")
+    self.layout.operator(Op.IMPORT_SKIN, text="Compressed Skin (result.npz)")
 
 
 def draw_export(self: Any, _context: Context) -> None:
     """File > Export."""
     self.layout.operator(Op.EXPORT_CSV, text="Live Link Face (.csv)")
     self.layout.operator(Op.EXPORT_FIT, text="CAP4D Fit (.npz)")
+    self.layout.operator(Op.EXPORT_SKIN, text="Compressed Skin (.glb/.fbx)")
 
 
 class FilterPresetsMenu(bpy.types.Menu):

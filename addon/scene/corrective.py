@@ -15,6 +15,7 @@ import bpy
 import numpy as np
 
 from . import bpy_compat
+from .compressed_action import play
 
 _CORRECTIVES = "likeness_skin_correctives"
 """Of the object, JSON: the shape of the original by corrective key."""
@@ -73,6 +74,7 @@ def write_correctives(
     for name, offset in zip(names, held, strict=True):
         block = obj.shape_key_add(name=PREFIX + name, from_mix=False)
         block.data.foreach_set("co", rest + offset.ravel())
+        block.value = 0.0
         original = keys.key_blocks[name]
         block.slider_min, block.slider_max = original.slider_min, original.slider_max
         known[block.name] = name
@@ -94,8 +96,7 @@ def key_correctives(
     mesh: Any = obj.data
     keyed = {key: values[:, list(names).index(shape)] for key, shape in correctives_of(obj).items()}
     for key, column in keyed.items():
-        slot, bag = bpy_compat.channelbag(action, mesh.shape_keys)
-        bpy_compat.assign_action(mesh.shape_keys, action, slot)
+        bag = play(action, mesh.shape_keys)
         path = f"{mesh.shape_keys.key_blocks[key].path_from_id()}.value"
         bpy_compat.write_fcurve(bag, path, 0, frames, column)
     return keyed

@@ -12,8 +12,8 @@ from . import compressed_rig as rigs
 from . import compressed_state as state
 from . import compressed_weights as skinning
 from . import corrective
-from .compressed import motions_in_rig, points_in_rig, to_rig
-from .shape_source import read_shapes, sample_values
+from .compressed_space import deltas_of, motions_in_rig, points_in_rig, to_rig
+from .shape_source import sample_values
 from .workspace import scene_and_layer
 
 
@@ -27,11 +27,9 @@ def add_correctives(context: bpy.types.Context, obj: bpy.types.Object, count: in
     if source is None:
         raise ModelError(f"The original of {obj.name} is gone.", "Corrective shapes need it.")
     layer.update()
-    shapes = read_shapes(source)
-    order = [shapes.names.index(name) for name in skin.names]
     there = np.array(to_rig(obj, rig))[:3, :3]
     held, worst = corrective.offsets(
-        *_alone(obj), points_in_rig(obj, rig), shapes.deltas[order] @ there.T.astype(np.float32)
+        *_alone(obj), points_in_rig(obj, rig), deltas_of(source, skin) @ there.T.astype(np.float32)
     )
     chosen = corrective.choose(worst, sample_values(scene, source, skin.names)[1], count)
     back = np.linalg.inv(there).astype(np.float32)

@@ -101,8 +101,14 @@ def test_a_failed_check_has_its_button(root: bpy.types.Object, module: Importer)
 def test_menus_and_presets(root: bpy.types.Object, module: Importer) -> None:
     menus = module("ui.menus")
     for function, operators in (
-        (menus.draw_import, ["likeness.import_capture", "likeness.import_results"]),
-        (menus.draw_export, ["likeness.export_csv", "likeness.export_fit"]),
+        (
+            menus.draw_import,
+            ["likeness.import_capture", "likeness.import_results", "likeness.import_skin"],
+        ),
+        (
+            menus.draw_export,
+            ["likeness.export_csv", "likeness.export_fit", "likeness.export_skin"],
+        ),
     ):
         layout = FakeLayout()
         function(type("Menu", (), {"layout": layout})(), bpy.context)
