@@ -13,7 +13,8 @@ from bpy_extras.io_utils import ExportHelper
 from ..addon import compressing
 from ..addon.kinds import Context, Event, Result
 from ..addon.scene.compressed_state import action_of
-from ..addon.scene.skin_export import SUFFIXES, ExportOptions, export_skin
+from ..addon.scene.skin_export import export_skin
+from ..addon.scene.skin_export_files import SUFFIXES, ExportOptions
 from ..core.avatar import safe_file_name
 from .base import Action
 from .ids import Op
@@ -45,6 +46,12 @@ class ExportSkin(NeedsCompressed, Action, bpy.types.Operator, ExportHelper):
             ("4", "4", "What every engine takes", 4),
             ("8", "8", "Two sets of weights, which an engine may have to be told to use", 8),
         ),
+    )
+    companions: BoolProperty(
+        name="Other Meshes",
+        description="Let clothes, eyes and other meshes on the same bones go along, and leave out what masks "
+        "hide below them",
+        default=True,
     )
     sidecar: BoolProperty(
         name="Sidecar",
@@ -95,7 +102,7 @@ class ExportSkin(NeedsCompressed, Action, bpy.types.Operator, ExportHelper):
         """The options, in the file browser's side bar."""
         layout = self.layout
         layout.use_property_split, layout.use_property_decorate = True, False
-        for name in ("kind", "influences", "correctives", "sidecar"):
+        for name in ("kind", "influences", "companions", "correctives", "sidecar"):
             layout.prop(self, name)
         layout.prop(self, "animation")
         group = layout.column()
@@ -116,6 +123,7 @@ class ExportSkin(NeedsCompressed, Action, bpy.types.Operator, ExportHelper):
             first=first,
             last=last,
             correctives=self.correctives,
+            companions=self.companions,
             sidecar=self.sidecar,
         )
         path = Path(bpy.path.abspath(self.filepath)).absolute()

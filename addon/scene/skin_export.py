@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,47 +13,24 @@ import numpy as np
 
 from ...core.errors import ModelError, SettingsError
 from ...core.skin.sidecar_files import write as write_sidecar
-from .compressed_state import is_compressed
+from .compressed_state import armature_modifier, is_compressed
 from .skin_export_check import Measured, measure, read_again, rest_of
-from .skin_export_copy import add_copy, play
+from .skin_export_copy import add_armature, add_mesh, drop_hidden, keep_keys, play
+from .skin_export_files import ExportOptions, beside, check_target, write_file
 from .skin_export_sidecar import sidecar_for
 from .skin_export_stage import (
+    Motion,
+    Part,
     add_reference,
     armature_of,
     in_metres,
     lent_names,
-    plain_rate,
     sample,
     stage,
-    within,
 )
 
-SUFFIXES = {"GLB": ".glb", "FBX": ".fbx"}
 LOOKED_AT = 12
 """Frames that are measured after the export; all of a short action."""
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """What goes into the file."""
-
-    kind: str = "GLB"
-    """GLB or FBX."""
-    influences: int = 4
-    """Most bones per vertex."""
-    animation: bool = True
-    first: int = 1
-    last: int = 250
-    """Frames of the scene, both included; the first is the file's time 0."""
-    correctives: bool = False
-    """Whether the mesh's shape keys go along."""
-    sidecar: bool = False
-    """Whether files for engines that drive the bones are written beside it."""
-
-    @property
-    def frames(self) -> range:
-        """Frames of the scene that are sampled."""
-        return range(self.first, self.last + 1) if self.animation else range(self.first, self.first + 1)
 
 
 @dataclass(frozen=True)
@@ -70,17 +44,25 @@ class ExportReport:
     """0: without animation."""
     plain: tuple[str, ...]
     """Materials whose colour is made by nodes that no file format has."""
+    meshes: int = 1
 
     def __str__(self) -> str:
         m = self.measured
         frames = f"{self.frames} frames" if self.frames else "no animation"
+        meshes = f"{self.meshes} meshes, " if self.meshes > 1 else ""
         text = (
-            f"{self.path.name}: {m.bones} bones, {self.influences} influences, {frames}, "
+            f"{self.path.name}: {meshes}{m.bones} bones, {self.influences} influences, {frames}, "
             f"re-imported: mean {_mm(m.mean)} mm, max {_mm(m.maximum)} mm"
         )
         if self.plain:
-            text += f". Procedural materials do not go along: {', '.join(self.plain)}"
+            text += f". Procedural materials stay behind: {_listed(self.plain)}"
         return text
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    """The first few names."""
+    text = ", ".join(names[:most])
+    return text if len(names) <= most else f"{text} and {len(names) - most} more"
 
 
 def _mm(value: float) -> str:
@@ -97,48 +79,63 @@ def export_skin(scene: bpy.types.Scene, obj: Any, path: Path, options: ExportOpt
     """
     check_target(path, options)
     check_object(obj)
-    frames = list(options.frames)
+    frames, name = list(options.frames), path.stem
     looked_at = sorted({round(f) for f in np.linspace(frames[0], frames[-1], LOOKED_AT)})
-    name = path.stem
+    originals = [obj, *others_on_the_bones(scene, obj)] if options.companions else [obj]
     with beside(path) as written, stage(scene, name) as own:
-        reference = add_reference(own, obj)
-        motion, wanted = sample(own, reference, frames, looked_at)
-        unit = scene.unit_settings.scale_length
-        motion, wanted = in_metres(motion, unit), unit * wanted
-        own.collection.objects.unlink(reference)
-        mesh, armature = add_copy(own, obj, motion, options.influences, options.correctives)
-        plain = procedural(mesh)
+        references = [add_reference(own, original) for original in originals]
+        motion, parts = sample(own, references, frames, looked_at)
+        for reference in references:
+            own.collection.objects.unlink(reference)
+        motion, parts = in_metres(motion, parts, scene.unit_settings.scale_length)
+        armature, meshes, parts = _copies(own, originals, motion, parts, options)
         own.frame_start, own.frame_end = 0, len(frames) - 1
         if options.animation:
-            play(mesh, armature, motion, name)
-        else:
-            wanted = rest_of(mesh)[None]
+            play(armature, motion, meshes, parts, name)
         own.frame_set(0)
-        pairs = [(obj, mesh), (obj.data, mesh.data), (armature_of(obj), armature)]
-        with lent_names([*pairs, (armature_of(obj).data, armature.data)]):
-            _write(own, written, options)
-        for copy in (mesh, armature):
+        with lent_names(_pairs(originals, meshes, armature)):
+            write_file(own, written, options)
+        for copy in (*meshes, armature):
             own.collection.objects.unlink(copy)
         if options.sidecar:
-            write_sidecar(sidecar_for(obj, (mesh, armature), options.kind, path.name), written)
+            write_sidecar(sidecar_for(obj, (meshes[0], armature), options.kind, path.name), written)
+        wanted = [
+            p.points if options.animation else rest_of(m)[None] for p, m in zip(parts, meshes, strict=True)
+        ]
         at = [frame - frames[0] for frame in looked_at]
-        measured = measure(own, read_again(own, written), mesh, wanted, at)
-    influences = min(options.influences, measured.bones)
+        measured = measure(own, read_again(own, written), meshes, np.concatenate(wanted, axis=1), at)
+        plain = tuple(dict.fromkeys(material for mesh in meshes for material in procedural(mesh)))
     count = len(frames) if options.animation else 0
-    return ExportReport(path, measured, influences, count, plain)
+    return ExportReport(path, measured, options.influences, count, plain, len(originals))
 
 
-def check_target(path: Path, options: ExportOptions) -> None:
-    """SettingsError for a file that cannot be written or would not be what its name says."""
-    if path.suffix.lower() != SUFFIXES[options.kind]:
-        raise SettingsError(
-            f"{path.name} does not end in {SUFFIXES[options.kind]}, which the chosen format has.",
-            "Change the name or the format.",
-        )
-    if not path.parent.is_dir():
-        raise SettingsError(f"The folder {path.parent} is not there.", "Choose another place.")
-    if options.last < options.first:
-        raise SettingsError(f"The range ends at frame {options.last}, before it starts.", "Change the range.")
+def others_on_the_bones(scene: bpy.types.Scene, obj: Any) -> list[Any]:
+    """Clothes, eyes and other meshes of the scene on the same armature that are rendered."""
+    rig = armature_of(obj)
+    meshes = (o for o in scene.objects if o.type == "MESH" and o != obj and not o.hide_render)
+    bound = ((o, armature_modifier(o)) for o in meshes if len(o.data.polygons))
+    return [o for o, modifier in bound if modifier is not None and modifier.object == rig]
+
+
+def _copies(
+    own: bpy.types.Scene, originals: list[Any], motion: Motion, parts: list[Part], options: ExportOptions
+) -> tuple[Any, list[Any], list[Part]]:
+    """Armature and meshes as the file shall hold them, and what is left of the parts."""
+    armature = add_armature(own, armature_of(originals[0]), motion)
+    meshes, left = [], []
+    for original, part in zip(originals, parts, strict=True):
+        mesh = add_mesh(own, original, armature, motion, part, options.influences)
+        keep_keys(mesh, options.correctives)
+        # Without clothes nothing may be missing under them.
+        left.append(drop_hidden(own, mesh, original, part) if options.companions else part)
+        meshes.append(mesh)
+    return armature, meshes, left
+
+
+def _pairs(originals: list[Any], meshes: list[Any], armature: Any) -> list[tuple[Any, Any]]:
+    """Originals and copies, data too."""
+    both = [(armature_of(originals[0]), armature), *zip(originals, meshes, strict=True)]
+    return [*both, *((original.data, copy.data) for original, copy in both)]
 
 
 def check_object(obj: Any) -> None:
@@ -153,94 +150,6 @@ def check_object(obj: Any) -> None:
         raise SettingsError(f"{obj.name} is being edited.", "Leave edit mode first.")
     if not len(obj.data.polygons):
         raise ModelError(f"{obj.name} has no faces.", "Engines need faces.")
-
-
-@contextmanager
-def beside(target: Path) -> Iterator[Path]:
-    """A file of the same name in a folder beside the target, which takes its place at the end.
-
-    The exporters judge a file by its name, so that it cannot be written under another.
-    """
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as problem:
-        raise SettingsError(
-            f"{target.parent} cannot be written: {problem.strerror}.", "Choose another place."
-        ) from problem
-    try:
-        yield folder / (target.stem + target.suffix.lower())
-        for made in folder.iterdir():
-            made.replace(target.with_name(made.name))
-    except OSError as problem:
-        raise SettingsError(
-            f"{target} cannot be written: {problem.strerror or problem}.", "Choose another place."
-        ) from problem
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write(scene: bpy.types.Scene, path: Path, options: ExportOptions) -> None:
-    """Let Blender's exporter write all of a scene of ours."""
-    try:
-        with within(scene):
-            if options.kind == "FBX":
-                _write_fbx(path, options)
-            else:
-                with plain_rate(scene):
-                    _write_glb(path, options)
-    except RuntimeError as problem:
-        said = (str(problem).strip().splitlines() or ["it gave no reason"])[-1]
-        raise ModelError(f"Blender cannot export {path.name}: {said[:200]}") from problem
-    if not path.is_file():
-        raise ModelError(f"Blender's exporter wrote no {path.name}.", "Look at the system console for why.")
-
-
-def _write_glb(path: Path, options: ExportOptions) -> None:
-    bpy.ops.export_scene.gltf(
-        filepath=str(path),
-        check_existing=False,
-        export_format="GLB",
-        use_active_scene=True,
-        export_yup=True,
-        export_apply=False,
-        export_extras=False,
-        export_image_format="AUTO",
-        export_skins=True,
-        export_def_bones=False,
-        export_rest_position_armature=True,
-        export_influence_nb=options.influences,
-        export_all_influences=False,
-        export_morph=options.correctives,
-        export_morph_animation=options.correctives,
-        export_animations=options.animation,
-        # The other modes leave shape keys' motion out, or in tracks of its own.
-        export_animation_mode="ACTIVE_ACTIONS",
-        export_nla_strips_merged_animation_name=path.stem,
-        export_force_sampling=True,
-        export_frame_step=1,
-        export_optimize_animation_size=False,
-    )
-
-
-def _write_fbx(path: Path, options: ExportOptions) -> None:
-    bpy.ops.export_scene.fbx(
-        filepath=str(path),
-        check_existing=False,
-        object_types={"ARMATURE", "MESH"},
-        use_mesh_modifiers=False,
-        use_custom_props=False,
-        add_leaf_bones=False,
-        use_armature_deform_only=False,
-        bake_anim=options.animation,
-        bake_anim_use_all_bones=True,
-        bake_anim_use_nla_strips=False,
-        bake_anim_use_all_actions=False,
-        bake_anim_force_startend_keying=True,
-        bake_anim_step=1.0,
-        bake_anim_simplify_factor=0.0,
-        path_mode="COPY",
-        embed_textures=True,
-    )
 
 
 def procedural(obj: Any) -> tuple[str, ...]:

@@ -72,18 +72,18 @@ def read_again(scene: bpy.types.Scene, path: Path) -> Found:
 def measure(
     scene: bpy.types.Scene,
     found: Found,
-    mesh: Any,
+    meshes: Sequence[Any],
     wanted: np.ndarray,
     at: Sequence[int],
 ) -> Measured:
     """Distances of the file's vertices at frames `at` from (L, N, 3) `wanted`, world coordinates in
     metres.
 
-    `mesh` is the copy that was exported: its rest tells which vertex is which.
+    `meshes` are the copies that were exported: their rest tells which vertex is which.
     """
     armature = found.armature.data
     armature.pose_position = "REST"
-    rows = _rows_of(scene, found, mesh)
+    rows = _rows_of(scene, found, meshes)
     armature.pose_position = "POSE"
     distances = []
     for frame, points in zip(at, wanted, strict=True):
@@ -95,22 +95,22 @@ def measure(
     return Measured(float(every.mean()), float(every.max()), len(at), len(armature.bones), len(rows))
 
 
-def _rows_of(scene: bpy.types.Scene, found: Found, mesh: Any) -> np.ndarray:
-    """The vertex of `mesh` that each vertex of the file is, by place at rest.
+def _rows_of(scene: bpy.types.Scene, found: Found, meshes: Sequence[Any]) -> np.ndarray:
+    """The vertex of all `meshes` in a row that each vertex of the file is, by place at rest.
 
     Where several lie there, as on closed lips, the one with the same weights: those that share both move
     alike.
     """
     scene.frame_set(0)
     points = np.concatenate([vertices_at(scene, part) for part in found.meshes])
-    own = rest_of(mesh)
+    own = np.concatenate([rest_of(mesh) for mesh in meshes])
     size = float(np.ptp(own, axis=0).max())
     tree = KDTree(len(own))
     for index, point in enumerate(own):
         tree.insert(point, index)
     tree.balance()
     theirs = [entry for part in found.meshes for entry in _weights_of(part)]
-    ours = _weights_of(mesh)
+    ours = [entry for mesh in meshes for entry in _weights_of(mesh)]
     rows = np.empty(len(points), np.int64)
     for index, point in enumerate(points):
         near = tree.find_range(point, _NEAR * size)

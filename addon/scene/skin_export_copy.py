@@ -7,8 +7,10 @@ They are copies; the scene's objects are not touched.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import bmesh
 import bpy
 import numpy as np
 from mathutils import Matrix
@@ -17,47 +19,52 @@ from ...core import rotation
 from . import bpy_compat
 from .compressed_error import COLOUR_ATTRIBUTE, MEAN_ATTRIBUTE, WORST_ATTRIBUTE
 from .error_view import shows_error, take_off
-from .skin_export_stage import Motion, armature_of
+from .skin_export_stage import Motion, Part
 
 
-def add_copy(
-    scene: bpy.types.Scene, obj: bpy.types.Object, motion: Motion, influences: int, correctives: bool
-) -> tuple[bpy.types.Object, bpy.types.Object]:
-    """Mesh and armature for the file: at rest, without parents, drivers and other modifiers."""
-    source = armature_of(obj)
-    armature, mesh = source.copy(), obj.copy()
-    armature.data, mesh.data = source.data.copy(), obj.data.copy()
-    for copy, place in ((armature, motion.world[0]), (mesh, motion.mesh)):
-        scene.collection.objects.link(copy)
-        copy.animation_data_clear()
-        for constraint in list(copy.constraints):
-            copy.constraints.remove(constraint)
-        copy.parent = None
-        _stand(copy, place)
+def add_armature(scene: bpy.types.Scene, source: Any, motion: Motion) -> Any:
+    """The armature for the file: at rest, without parent, constraints and drivers."""
+    armature = source.copy()
+    armature.data = source.data.copy()
+    scene.collection.objects.link(armature)
+    _stand(armature, motion.world[0])
     armature.data.animation_data_clear()
     armature.data.pose_position = "POSE"
-    _keep_one_modifier(mesh, armature)
-    mesh.parent = armature
-    # The armature's own `matrix_world` is not up to date before the scene is evaluated.
-    mesh.matrix_parent_inverse = Matrix(motion.world[0].tolist()).inverted_safe()
-    if shows_error(mesh):
-        take_off(mesh)
-    for layer in (WORST_ATTRIBUTE, MEAN_ATTRIBUTE, COLOUR_ATTRIBUTE):
-        if layer in mesh.data.attributes:
-            mesh.data.attributes.remove(mesh.data.attributes[layer])
-    if mesh.data.shape_keys is not None:
-        _keep_keys(mesh, correctives)
-    limit_weights(mesh, [bone.name for bone in armature.data.bones if bone.use_deform], influences)
     for bone in armature.pose.bones:
         bone.rotation_mode, bone.custom_shape = "QUATERNION", None
         bone.matrix_basis.identity()
         for constraint in list(bone.constraints):
             bone.constraints.remove(constraint)
-    return mesh, armature
+    return armature
+
+
+def add_mesh(
+    scene: bpy.types.Scene, obj: Any, armature: Any, motion: Motion, part: Part, influences: int
+) -> Any:
+    """A mesh for the file, on its armature, without other modifiers and the marks of its error."""
+    mesh = obj.copy()
+    mesh.data = obj.data.copy()
+    scene.collection.objects.link(mesh)
+    _stand(mesh, part.place)
+    if shows_error(mesh):
+        take_off(mesh)
+    for layer in (WORST_ATTRIBUTE, MEAN_ATTRIBUTE, COLOUR_ATTRIBUTE):
+        if layer in mesh.data.attributes:
+            mesh.data.attributes.remove(mesh.data.attributes[layer])
+    _keep_one_modifier(mesh, armature)
+    mesh.parent = armature
+    # The armature's own `matrix_world` is not up to date before the scene is evaluated.
+    mesh.matrix_parent_inverse = Matrix(motion.world[0].tolist()).inverted_safe()
+    limit_weights(mesh, [bone.name for bone in armature.data.bones if bone.use_deform], influences)
+    return mesh
 
 
 def _stand(copy: Any, place: np.ndarray) -> None:
-    """Put an object without parent at (4, 4), without the offsets that stay when it is animated."""
+    """Put an object at (4, 4), alone, without the offsets that stay when it is animated."""
+    copy.animation_data_clear()
+    for constraint in list(copy.constraints):
+        copy.constraints.remove(constraint)
+    copy.parent, copy.parent_type, copy.hide_viewport = None, "OBJECT", False
     copy.delta_location, copy.delta_rotation_euler = (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)
     copy.delta_rotation_quaternion, copy.delta_scale = (1.0, 0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     copy.rotation_mode = "QUATERNION"
@@ -71,12 +78,50 @@ def _keep_one_modifier(mesh: Any, armature: Any) -> None:
     kept.object, kept.show_viewport, kept.show_render = armature, True, True
 
 
-def _keep_keys(mesh: Any, correctives: bool) -> None:
-    """Correctives stay, at zero, without what moved them; otherwise all keys go."""
+def keep_keys(mesh: Any, correctives: bool) -> None:
+    """Correctives stay, without what moved them; otherwise all keys go."""
+    if mesh.data.shape_keys is None:
+        return
     if correctives:
         mesh.data.shape_keys.animation_data_clear()
-        return
-    mesh.shape_key_clear()
+    else:
+        mesh.shape_key_clear()
+
+
+def drop_hidden(scene: bpy.types.Scene, mesh: Any, original: Any, part: Part) -> Part:
+    """Take away the vertices that masks hide, such as skin under clothes."""
+    rows = _unmasked(scene, original)
+    if rows is None:
+        return part
+    hidden = np.ones(len(mesh.data.vertices), bool)
+    hidden[rows] = False
+    edited = bmesh.new()
+    edited.from_mesh(mesh.data)
+    edited.verts.ensure_lookup_table()
+    bmesh.ops.delete(edited, geom=[edited.verts[i] for i in np.flatnonzero(hidden)], context="VERTS")
+    edited.to_mesh(mesh.data)
+    edited.free()
+    return replace(part, points=part.points[:, ~hidden])
+
+
+def _unmasked(scene: bpy.types.Scene, original: Any) -> np.ndarray | None:
+    """Rows of the vertices that masks leave; None without any."""
+    probe = original.copy()
+    probe.data = original.data.copy()
+    for modifier in [m for m in probe.modifiers if m.type != "MASK" or not m.show_viewport]:
+        probe.modifiers.remove(modifier)
+    if not len(probe.modifiers):
+        return None
+    probe.shape_key_clear()
+    numbers = probe.data.attributes.new("likeness_row", "INT", "POINT")
+    numbers.data.foreach_set("value", np.arange(len(probe.data.vertices), dtype=np.int32))
+    scene.collection.objects.link(probe)
+    scene.frame_set(scene.frame_current)
+    seen: Any = probe.evaluated_get(scene.view_layers[0].depsgraph).data
+    rows = np.empty(len(seen.vertices), np.int32)
+    seen.attributes["likeness_row"].data.foreach_get("value", rows)
+    scene.collection.objects.unlink(probe)
+    return rows
 
 
 def limit_weights(mesh: Any, bones: Sequence[str], influences: int) -> None:
@@ -93,7 +138,7 @@ def limit_weights(mesh: Any, bones: Sequence[str], influences: int) -> None:
                 mesh.vertex_groups[group].add([vertex.index], weight / total, "REPLACE")
 
 
-def play(mesh: Any, armature: Any, motion: Motion, name: str) -> None:
+def play(armature: Any, motion: Motion, meshes: Sequence[Any], parts: Sequence[Part], name: str) -> None:
     """Give the copies one action with the motion from frame 0 on."""
     action = bpy.data.actions.new(name)
     frames = np.arange(len(motion.world))
@@ -103,10 +148,12 @@ def play(mesh: Any, armature: Any, motion: Motion, name: str) -> None:
     if np.ptp(motion.world, axis=0).max(initial=0.0) > 1e-6:
         _write_channels(bag, "", frames, _decomposed(motion.world))
     bpy_compat.assign_action(armature, action, slot)
-    keys = mesh.data.shape_keys
-    if keys is not None:
-        slot, bag = bpy_compat.channelbag(action, keys)
-        for key, values in motion.keys.items():
+    for mesh, part in zip(meshes, parts, strict=True):
+        keys = mesh.data.shape_keys
+        if keys is None:
+            continue
+        slot, bag = bpy_compat.channelbag(action, keys, keys.name)
+        for key, values in part.keys.items():
             path = f'key_blocks["{bpy.utils.escape_identifier(key)}"].value'
             bpy_compat.write_fcurve(bag, path, 0, frames, values)
         bpy_compat.assign_action(keys, action, slot)

@@ -23,16 +23,24 @@ from .vendor_gltf import datablocks, discard, new_since
 
 @dataclass(frozen=True)
 class Motion:
-    """What an armature and its mesh do, frame by frame."""
+    """What an armature does, frame by frame."""
 
     bones: dict[str, np.ndarray]
     """(T, 10) location, quaternion and scale channels of each bone."""
     world: np.ndarray
     """(T, 4, 4) the armature's place."""
-    mesh: np.ndarray
-    """(4, 4) the mesh's place at the first frame, which it keeps relative to the armature."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a mesh on it does."""
+
+    place: np.ndarray
+    """(4, 4) at the first frame, which it keeps relative to the armature."""
+    points: np.ndarray
+    """(L, N, 3) its vertices at the frames that are looked at, world coordinates."""
     keys: dict[str, np.ndarray]
-    """(T,) values of the mesh's shape keys."""
+    """(T,) values of its shape keys."""
 
 
 @contextmanager
@@ -87,16 +95,16 @@ def plain_rate(scene: bpy.types.Scene) -> Iterator[None]:
 @contextmanager
 def lent_names(pairs: Sequence[tuple[Any, Any]]) -> Iterator[None]:
     """Each copy has the name of its original, as the file shall say it; the originals get theirs back."""
-    ours = [(original, copy, original.name) for original, copy in pairs if original.library is None]
+    ours = {original: (copy, original.name) for original, copy in pairs if original.library is None}
     try:
-        for original, copy, name in ours:
+        for original, (copy, name) in ours.items():
             original.name = f"{name[:48]} (exporting)"
             copy.name = name
         yield
     finally:
-        for _original, copy, name in ours:
+        for copy, name in ours.values():
             copy.name = f"{name[:48]} (exported)"
-        for original, _copy, name in ours:
+        for original, (_copy, name) in ours.items():
             original.name = name
 
 
@@ -106,7 +114,7 @@ def add_reference(scene: bpy.types.Scene, obj: bpy.types.Object) -> bpy.types.Ob
     kept = next(m for m in reference.modifiers if m.type == "ARMATURE" and m.object is not None)
     for modifier in [m for m in reference.modifiers if m != kept]:
         reference.modifiers.remove(modifier)
-    kept.show_viewport = True
+    kept.show_viewport, reference.hide_viewport = True, False
     scene.collection.objects.link(reference)
     return reference
 
@@ -135,38 +143,48 @@ def vertices_at(scene: bpy.types.Scene, obj: bpy.types.Object) -> np.ndarray:
 
 
 def sample(
-    scene: bpy.types.Scene, reference: bpy.types.Object, frames: Sequence[int], looked_at: Sequence[int]
-) -> tuple[Motion, np.ndarray]:
-    """The motion over `frames`, and the reference's vertices (L, N, 3) at those of `looked_at`."""
-    armature = armature_of(reference)
+    scene: bpy.types.Scene, references: Sequence[Any], frames: Sequence[int], looked_at: Sequence[int]
+) -> tuple[Motion, list[Part]]:
+    """The motion over `frames` of the references' armature and of each of them, with vertices at some."""
+    armature = armature_of(references[0])
     names = [bone.name for bone in armature.data.bones]
-    channels, worlds, places = np.empty((len(names), len(frames), 10)), [], []
-    blocks = reference.data.shape_keys.key_blocks if reference.data.shape_keys else []
-    keys = {block.name: np.zeros(len(frames)) for block in blocks[1:]}
-    seen = []
+    channels, worlds = np.empty((len(names), len(frames), 10)), []
+    places, points = [], [[] for _ in references]
+    keys = [{name: np.zeros(len(frames)) for name in _key_names(part)} for part in references]
     for t, frame in enumerate(frames):
         scene.frame_set(frame)
         posed = armature.evaluated_get(_graph(scene))
         back = _without_offset(posed)
         worlds.append(back @ np.array(posed.matrix_world))
-        places.append(back @ np.array(reference.evaluated_get(_graph(scene)).matrix_world))
+        if not places:
+            placed = (part.evaluated_get(_graph(scene)) for part in references)
+            places = [back @ np.array(part.matrix_world) for part in placed]
         for row, name in zip(channels, names, strict=True):
             row[t] = _channels(posed, posed.pose.bones[name])
-        for name, values in keys.items():
-            values[t] = _key_value(scene, reference, name)
-        if frame in looked_at:
-            seen.append(vertices_at(scene, reference) + back[:3, 3])
+        for part, values, seen in zip(references, keys, points, strict=True):
+            for name, row in values.items():
+                row[t] = _key_value(scene, part, name)
+            if frame in looked_at:
+                seen.append(vertices_at(scene, part) + back[:3, 3])
     channels[:, :, 3:7] = [rotation.continuous(row) for row in channels[:, :, 3:7]]
-    bones = dict(zip(names, channels, strict=True))
-    return Motion(bones, np.array(worlds), places[0], keys), np.array(seen)
+    parts = [Part(*values) for values in zip(places, map(np.array, points), keys, strict=True)]
+    return Motion(dict(zip(names, channels, strict=True)), np.array(worlds)), parts
 
 
-def in_metres(motion: Motion, unit: float) -> Motion:
+def in_metres(motion: Motion, parts: Sequence[Part], unit: float) -> tuple[Motion, list[Part]]:
     """The same in a scene whose unit is a metre; `unit` is the length of 1 now. Blender's glTF exporter takes
     any unit for metres, and its importer does not.
     """
     scale = np.diag([unit, unit, unit, 1.0])
-    return replace(motion, world=scale @ motion.world, mesh=scale @ motion.mesh)
+    scaled = [replace(part, place=scale @ part.place, points=unit * part.points) for part in parts]
+    return replace(motion, world=scale @ motion.world), scaled
+
+
+def _key_names(mesh: Any) -> list[str]:
+    """Of the shape keys after the Basis."""
+    return (
+        [] if mesh.data.shape_keys is None else [block.name for block in mesh.data.shape_keys.key_blocks[1:]]
+    )
 
 
 def _without_offset(armature: Any) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
+from mathutils import Matrix
 from scene_support import part
 from skin_export_support import BONES, FRAMES, Glb, skinned, state_of_the_file
 from test_compressed import made, patch, standing_oddly
@@ -23,7 +24,7 @@ def new_file(empty_scene: bpy.types.Scene) -> None:
 
 def export(obj: Any, path: Path, **values: Any) -> Any:
     module = part("addon.scene.skin_export")
-    options = module.ExportOptions(**{"influences": 8, **RANGE, **values})
+    options = part("addon.scene.skin_export_files").ExportOptions(**{"influences": 8, **RANGE, **values})
     return module.export_skin(bpy.context.scene, obj, path, options)
 
 
@@ -167,6 +168,32 @@ def test_pictures_go_along_and_nodes_are_named(tmp_path: Path) -> None:
     assert report.measured.maximum < 0.03
 
 
+@pytest.mark.parametrize("kind", ["GLB", "FBX"])
+def test_clothes_go_along_and_what_they_hide_does_not(tmp_path: Path, kind: str) -> None:
+    obj = skinned(4)
+    coat = obj.copy()
+    coat.data = obj.data.copy()
+    coat.name = "coat"
+    part("addon.scene.compressed_state").forget(coat)
+    coat.data.transform(Matrix.Translation((0.0, -0.01, 0.0)))
+    bpy.context.scene.collection.objects.link(coat)
+    covered = obj.vertex_groups.new(name="covered")
+    covered.add(list(range(30)), 1.0, "REPLACE")
+    mask = obj.modifiers.new("Covered", "MASK")
+    mask.vertex_group, mask.invert_vertex_group = "covered", True
+    before = state_of_the_file()
+    alone = export(obj, tmp_path / f"alone.{kind.lower()}", kind=kind)
+    dressed = export(obj, tmp_path / f"dressed.{kind.lower()}", kind=kind, companions=True)
+    assert state_of_the_file() == before
+    assert (alone.meshes, dressed.meshes) == (1, 2)
+    assert alone.measured.vertices < dressed.measured.vertices < 2 * alone.measured.vertices
+    assert dressed.measured.bones == alone.measured.bones
+    assert max(alone.measured.maximum, dressed.measured.maximum) < 0.03
+    if kind == "GLB":
+        document = Glb(tmp_path / "dressed.glb").json
+        assert sorted(mesh["name"] for mesh in document["meshes"]) == sorted(["face", coat.data.name])
+
+
 def test_a_failure_leaves_scene_and_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     obj = skinned()
     target = tmp_path / "head.glb"
@@ -182,3 +209,54 @@ def test_a_failure_leaves_scene_and_file(tmp_path: Path, monkeypatch: pytest.Mon
     assert state_of_the_file() == before
     assert target.read_bytes() == b"before"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def call(path: Path, **values: Any) -> set[str]:
+    return bpy.ops.likeness.export_skin(
+        filepath=str(path), **{"frames": "ACTION", "sidecar": False, **values}
+    )
+
+
+@pytest.mark.parametrize("mode", ["OBJECT", "POSE"])
+def test_the_operator_leaves_people_where_they_were(tmp_path: Path, mode: str) -> None:
+    obj = skinned()
+    rig = part("addon.scene.compressed_state").rig_of(obj)
+    part("addon.scene.compressed_state").keep_action(obj, rig.animation_data.action, {})
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.object.mode_set(mode=mode)
+    before = state_of_the_file()
+    assert call(tmp_path / "head.glb", influences="8") == {"FINISHED"}
+    assert state_of_the_file() == before
+    assert bpy.context.view_layer.objects.active.mode == mode
+    times = Glb(tmp_path / "head.glb").json["accessors"]
+    assert max(entry["max"][0] for entry in times if entry["type"] == "SCALAR" and "max" in entry) == (
+        pytest.approx((FRAMES - 1) / 24)
+    )
+
+
+def test_what_cannot_be_exported_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match="Compress a mesh to bones first"):
+        call(tmp_path / "head.glb")
+    obj = skinned()
+    bpy.context.view_layer.objects.active = obj
+    with pytest.raises(RuntimeError, match=r"does not end in \.fbx"):
+        call(tmp_path / "head.glb", kind="FBX")
+    with pytest.raises(RuntimeError, match=r"The folder .* is not there"):
+        call(tmp_path / "nowhere" / "head.glb")
+    with pytest.raises(RuntimeError, match="before it starts"):
+        call(tmp_path / "head.glb", frames="CUSTOM", first=5, last=4)
+    bpy.ops.object.mode_set(mode="EDIT")
+    with pytest.raises(RuntimeError, match="Leave edit mode"):
+        call(tmp_path / "head.glb")
+    bpy.ops.object.mode_set(mode="OBJECT")
+
+    def refuse(**_options: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(part("addon.scene.skin_export_files").tempfile, "mkdtemp", refuse)
+    with pytest.raises(RuntimeError, match="cannot be written: Permission denied"):
+        call(tmp_path / "head.glb")
+    module = part("addon.scene.skin_export")
+    with pytest.raises(part("core.errors").ModelError, match="was not compressed"):
+        module.check_object(bpy.data.objects.new("cube", bpy.data.meshes.new("cube")))
+    assert not list(tmp_path.iterdir())
