@@ -16,7 +16,7 @@ import numpy as np
 
 from ...core.errors import ModelError
 from ...core.skin import trs
-from ...core.skin.carried import carried_weights, scaled_weights
+from ...core.skin.carried import hang, moving_bones
 from ...core.skin.compressed import CompressedSkin
 from . import compressed_mesh as meshes
 from . import compressed_place as place
@@ -181,23 +181,31 @@ def _add_face(
 ) -> None:
     """Bones and weights."""
     motion = reach(skin)
-    held = skinning.find_carrier(copy, rig, motion)
-    moving = np.any(skin.transforms != 0.0, axis=(0, 2)) & np.any(skin.weights > 0.0, axis=0)
-    bones = rigs.bone_names(rig, copy, moving.tolist(), options.bone_name, options.two_bone)
-    if source is None:
-        weights = scaled_weights(skin.weights[:, moving].astype(np.float64), held.share)
-    else:
-        weights = carried_weights(skin, np.flatnonzero(moving), held.share, deltas_of(source, skin))
-    points = points_in_rig(copy, rig)
+    held = skinning.find_carriers(copy, rig, motion)
+    skin, hung = hang(skin, held.shares, None if source is None else deltas_of(source, skin))
+    moving = moving_bones(skin)
+    flags = np.isin(np.arange(skin.n_bones), moving).tolist()
+    bones = rigs.bone_names(rig, copy, flags, options.bone_name, options.two_bone)
+    weights, points = skin.weights[:, moving].astype(np.float64), points_in_rig(copy, rig)
     moved = points[motion > 1e-3 * motion.max(initial=0.0)]
     length = _BONE_LENGTH * float(np.linalg.norm(np.ptp(moved, axis=0))) if len(moved) else 0.1
+    at, axes = trs.pivots(weights, points), _axes(context, source, copy, rig, skin)[moving]
+    carriers = rigs.add_bones(context, rig, bones, held.bones, hung[moving], at, axes, length)
+    skinning.write_weights(copy, carriers, bones.deforming, hung[moving], weights, held)
+    state.keep_bones(copy, bones, source)
+    state.keep_skin(copy.data, skin)  # type: ignore[arg-type]
+
+
+def _axes(
+    context: bpy.types.Context,
+    source: bpy.types.Object | None,
+    copy: bpy.types.Object,
+    rig: bpy.types.Object,
+    skin: CompressedSkin,
+) -> np.ndarray:
+    """(P, 3, 3) rest axes good for every shape, and for what the original plays now."""
     poses = np.eye(skin.n_shapes)
     if source is not None:
         values = sample_values(scene_and_layer(context)[0], source, skin.names)[1]
         poses = np.concatenate([poses, values[:: max(1, len(values) // (2 * len(poses)))]])
-    axes = trs.bone_axes(motions_in_rig(skin, poses, copy, rig)[:, moving])
-    at = trs.pivots(weights, points)
-    carrier = rigs.add_bones(context, rig, bones, held.bone, at, axes, length)
-    skinning.write_weights(copy, carrier, bones.deforming, weights, held)
-    state.keep_bones(copy, bones, source)
-    state.keep_skin(copy.data, skin)  # type: ignore[arg-type]
+    return trs.bone_axes(motions_in_rig(skin, poses, copy, rig))

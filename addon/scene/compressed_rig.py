@@ -78,27 +78,30 @@ def add_bones(
     context: bpy.types.Context,
     rig: bpy.types.Object,
     bones: FaceBones,
-    carrier: str | None,
+    carriers: Sequence[str],
+    hung: np.ndarray,
     at: np.ndarray,
     axes: np.ndarray,
     length: float,
-) -> str:
-    """Add the face's bones at pivots (B, 3) with rest axes (B, 3, 3) of the armature; the carrier's name."""
+) -> Sequence[str]:
+    """Add the face's bones at pivots (B, 3) with rest axes (B, 3, 3) of the armature, each on carrier number
+    `hung` (B,); the carriers' names, a new root's where there are none.
+    """
     data: Any = rig.data
     with edit_mode(context, rig):
-        carrier = carrier or _add_root(data, at, length)
-        for name, place, frame in zip(bones.deforming, at, axes, strict=True):
-            parent = carrier
+        parents = tuple(carriers) or (_add_root(data, at, length),)
+        for name, c, place, frame in zip(bones.deforming, hung, at, axes, strict=True):
+            parent = parents[c]
             if bones.two_bone:
                 parent = name + HEAD_SUFFIX
-                _add_bone(data, parent, carrier, place, frame, length).use_deform = False
+                _add_bone(data, parent, parents[c], place, frame, length).use_deform = False
             _add_bone(data, name, parent, place, frame, length)
     collection = data.collections.get(COLLECTION) or data.collections.new(COLLECTION)
     pose: Any = rig.pose
     for name in {*bones.deforming, *bones.keyed}:
         collection.assign(data.bones[name])
         pose.bones[name].rotation_mode = "QUATERNION"
-    return carrier
+    return parents
 
 
 def _add_root(data: Any, at: np.ndarray, length: float) -> str:

@@ -10,18 +10,20 @@ from typing import Any
 import bpy
 import numpy as np
 
+from ...core.skin.carried import FELT
+
 _LEAST = 1e-6
 """Weights below are left out."""
 
 
 @dataclass(frozen=True)
-class Carrier:
-    """The bone on which the face's bones hang, and how much of each vertex it carries."""
+class Carriers:
+    """The bones on which the face's bones hang, and how much of each vertex they carry."""
 
-    bone: str | None
-    """None: there is none, and a root bone is made."""
-    share: np.ndarray
-    """(N,) 0..1"""
+    bones: tuple[str, ...]
+    """The head first; empty where there is none and a root bone is made."""
+    shares: np.ndarray
+    """(N, C) 0..1"""
     total: np.ndarray
     """(N,) sum of all weights of bones, which Blender divides by."""
 
@@ -59,26 +61,37 @@ def shares(obj: bpy.types.Object, armature: bpy.types.Object, names: Sequence[st
     return asked / np.where(total > 0.0, total, 1.0)
 
 
-def find_carrier(obj: bpy.types.Object, armature: bpy.types.Object, motion: np.ndarray) -> Carrier:
-    """The bone that carries most of the motion (N,), how far each vertex goes."""
+def find_carriers(obj: bpy.types.Object, armature: bpy.types.Object, motion: np.ndarray) -> Carriers:
+    """The bone that carries most of the motion (N,), how far each vertex goes, and others on which that
+    would be missed.
+    """
     names = deforming_bones(armature)
     weights = group_weights(obj, names)
     total = weights.sum(axis=1)
-    portion = weights / np.where(total > 0.0, total, 1.0)[:, None]
+    portion = (weights / np.where(total > 0.0, total, 1.0)[:, None]).astype(np.float64)
     carried = motion @ portion
     if not names or carried.max(initial=0.0) <= 0.0:
-        return Carrier(None, np.ones(len(motion)), np.ones(len(motion)))
-    best = int(np.argmax(carried))
+        return Carriers((), np.ones((len(motion), 1)), np.ones(len(motion)))
+    order = np.argsort(-carried, kind="stable")
+    missed = (motion[:, None] * portion).max(axis=0)
+    chosen = [k for n, k in enumerate(order) if n == 0 or missed[k] > FELT * motion.max()]
     # What no bone carries stands still in the original; its face is carried by the head like the rest.
     loose = total <= 0.0
-    return Carrier(names[best], np.where(loose, 1.0, portion[:, best]), np.where(loose, 1.0, total))
+    shares = portion[:, chosen]
+    shares[loose, 0] = 1.0
+    return Carriers(tuple(names[k] for k in chosen), shares, np.where(loose, 1.0, total))
 
 
 def write_weights(
-    obj: bpy.types.Object, carrier: str, names: Sequence[str], weights: np.ndarray, held: Carrier
+    obj: bpy.types.Object,
+    carriers: Sequence[str],
+    names: Sequence[str],
+    hung: np.ndarray,
+    weights: np.ndarray,
+    held: Carriers,
 ) -> None:
-    """Write groups `names` with weights (N, B), and take them from the carrier's group. 0.1 s for 13,000
-    vertices and 8 weights each.
+    """Write groups `names` with weights (N, B), each bone on carrier number `hung` (B,), and take them from
+    the carriers' groups. 0.1 s for 13,000 vertices and 8 weights each.
     """
     scaled = np.minimum(weights * held.total[:, None], 1.0).astype(np.float32)
     for name, column in zip(names, scaled.T, strict=True):
@@ -86,11 +99,18 @@ def write_weights(
         rows = np.flatnonzero(column > _LEAST)
         for vertex, weight in zip(rows.tolist(), column[rows].tolist(), strict=True):
             add((vertex,), weight, "REPLACE")
-    group = obj.vertex_groups.get(carrier) or obj.vertex_groups.new(name=carrier)
-    left = np.clip((held.share - weights.sum(axis=1)) * held.total, 0.0, 1.0)
-    # A vertex that nothing carried and nothing moves stays as it is.
-    changed = np.flatnonzero((weights.sum(axis=1) > _LEAST) | (held.share >= 1.0))
-    gone = changed[left[changed] <= _LEAST]
-    group.remove(gone.tolist())
-    for vertex in changed[left[changed] > _LEAST].tolist():
-        group.add((vertex,), float(left[vertex]), "REPLACE")
+    for c, carrier in enumerate(carriers):
+        given = weights[:, hung == c].sum(axis=1)
+        # All of a mesh without bones goes to the root.
+        changed = np.flatnonzero((given > _LEAST) | (not held.bones))
+        left = (held.shares[changed, c] - given[changed]) * held.total[changed]
+        _set_group(obj, carrier, changed, np.clip(left, 0.0, 1.0))
+
+
+def _set_group(obj: bpy.types.Object, name: str, rows: np.ndarray, weights: np.ndarray) -> None:
+    """Give some vertices (n,) weights (n,) in a group, none where they are nothing."""
+    group = obj.vertex_groups.get(name) or obj.vertex_groups.new(name=name)
+    group.remove(rows[weights <= _LEAST].tolist())
+    kept = weights > _LEAST
+    for vertex, weight in zip(rows[kept].tolist(), weights[kept].tolist(), strict=True):
+        group.add((vertex,), weight, "REPLACE")
