@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ModelError
+from . import trs
 from .rig_logic import COUNT, hats, products
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def sidecar_of(
     centre = np.asarray(skin.centre, np.float64)
     return Sidecar(
         bone_names=tuple(str(names[j]) for j in kept),
-        pivots=(_centroids(skin)[kept] + centre).astype(np.float32),
+        pivots=(trs.pivots(skin.weights, skin.rest)[kept] + centre).astype(np.float32),
         centre=centre,
         shape_names=tuple(skin.names),
         n_controls=skin.n_shapes - _added(skin.inbetween_info) - _added(skin.combination_info),
@@ -158,13 +159,6 @@ def _numbers_of(errors: Mapping[str, Any]) -> dict[str, float]:
 def _added(table: Mapping[Any, Any]) -> int:
     """How many shapes a table makes."""
     return int(table.get(COUNT, 0))
-
-
-def _centroids(skin: CompressedSkin) -> np.ndarray:
-    """(P, 3) centres of the bones' weights, centred coordinates: where the bones stand."""
-    share = np.asarray(skin.weights, np.float64) ** 2
-    total = share.sum(axis=0)
-    return (share.T @ skin.rest) / np.where(total > 0, total, 1.0)[:, None]
 
 
 def _sparse(transforms: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
