@@ -15,8 +15,12 @@ from .measure import laplacian
 from .problem import Problem
 from .reference_arrays import Array, Arrays
 
-_KEPT = 1e-8
-"""Share of the energy of the shapes, and of their moments, that may be left out of the gradient."""
+_LEFT_OUT = 1e-9
+"""Share of the energy of the shapes, and of their moments, that may be missing from the gradient.
+
+Steps of Adam have one size however small a slope is, so small parts count early on: with 1e-7 the loss at
+iteration 1000 is 4% higher.
+"""
 _BLOCK = 4_000_000
 """Numbers in a block of residuals, 16 MB."""
 _TINY = 1e-30
@@ -187,10 +191,10 @@ class _Moments:
 
 
 def _low_rank(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """U (m, r) with orthonormal columns and R (r, N) with matrix = U R but for `_KEPT` of the energy."""
+    """U (m, r) with orthonormal columns and R (r, N) with matrix = U R but for `_LEFT_OUT` of the energy."""
     gram = (matrix @ matrix.T).astype(np.float64)
     energy, vectors = np.linalg.eigh(gram)
-    left_out = np.cumsum(energy.clip(0.0)) <= _KEPT * energy.clip(0.0).sum()
+    left_out = np.cumsum(energy.clip(0.0)) <= _LEFT_OUT * energy.clip(0.0).sum()
     left_out[-1] = False
     left = np.ascontiguousarray(vectors[:, ~left_out][:, ::-1], np.float32)
     return left, left.T @ matrix
