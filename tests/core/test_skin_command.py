@@ -220,8 +220,6 @@ def test_columns_that_do_not_fit_are_said_before_the_fit(solver, model, tmp_path
 
 @pytest.mark.parametrize("kind", ["fast", "reference"])
 def test_the_real_solvers_run(model, tmp_path, capsys, kind):
-    if kind == "fast":
-        pytest.importorskip("core.skin.fast.solve")
     output = tmp_path / f"{kind}.npz"
     status, out, err = run(
         capsys, model, "-o", output, "--solver", kind, "--iterations", 5, "--bones", 4, "--influences", 2
