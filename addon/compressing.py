@@ -137,15 +137,16 @@ def build(context: Context, target: Any, shapes: ShapeSource, skin: CompressedSk
     with all_or_nothing():
         made = build_compressed(context, target, skin, CompressOptions(two_bone=options.two_bones))
         report = bake(context, made)
-        note = ""
-        if options.correctives and report.error is not None:
-            before = report.error.worst
+        said = _said(report)
+        if options.correctives:
             count = len(add_correctives(context, made, options.correctives))
-            report = bake(context, made)
-            note = f". Without the {count} corrective shapes the worst were {before:.3g} mm"
+            before, report = said, bake(context, made)
+            said = f"{_said(report)}. Without {count} corrective shapes: {before}"
+        if report.error is not None and report.error.worst == 0.0:
+            said = _of_shapes(context, target, skin)
     if options.replace and earlier:
         _take_place(made, earlier)
-    return keep_sentence(made, report, note)
+    return keep_sentence(made, report, said)
 
 
 def update(context: Context, made: Any) -> str:
@@ -153,13 +154,23 @@ def update(context: Context, made: Any) -> str:
     return keep_sentence(made, bake(context, made))
 
 
-def keep_sentence(made: Any, report: BakeReport, note: str = "") -> str:
+def _said(report: BakeReport) -> str:
+    return "" if report.error is None else report.error.sentence
+
+
+def _of_shapes(context: Context, target: Any, skin: CompressedSkin) -> str:
+    """What the fit missed, for where nothing plays that would show it."""
+    unit = 1000.0 * context.scene.unit_settings.scale_length * target.matrix_world.median_scale
+    below, worst = (unit * float(skin.errors.get(name, 0.0)) for name in ("p999", "max"))
+    return f"Nothing plays yet; over the shapes 99.9 % are below {below:.2g} mm, worst {worst:.2g} mm"
+
+
+def keep_sentence(made: Any, report: BakeReport, said: str = "") -> str:
     """What came out, in a sentence that the file remembers."""
+    said = said or _said(report)
     text = f"{made.name}: {report.bones} bones, {len(report.frames)} frames"
-    if report.error is not None:
-        text += f". {report.error.sentence}{note}"
-    made[_SENTENCE] = text
-    return text
+    made[_SENTENCE] = f"{text}. {said}" if said else text
+    return made[_SENTENCE]
 
 
 def sentence_of(made: Any) -> str:
@@ -187,20 +198,23 @@ def _remove(made: Any) -> None:
         bpy.data.meshes.remove(mesh)
     if rig is not None:
         release_companions(rig)
-    if rig is not None and not rig.children and not _deforms(rig):
-        armature = rig.data
-        bpy.data.objects.remove(rig)
-        if armature.users == 0:
-            bpy.data.armatures.remove(armature)
+        _remove_rig(rig)
     if action is not None and action.users == 0:
         bpy.data.actions.remove(action)
 
 
-def _deforms(rig: Any) -> bool:
-    return any(m.type == "ARMATURE" and m.object == rig for obj in bpy.data.objects for m in obj.modifiers)
+def _remove_rig(rig: Any) -> None:
+    """Remove an armature that nothing hangs on."""
+    bound = (m.object for obj in bpy.data.objects for m in obj.modifiers if m.type == "ARMATURE")
+    if rig.children or rig in bound:
+        return
+    armature = rig.data
+    bpy.data.objects.remove(rig)
+    if armature.users == 0:
+        bpy.data.armatures.remove(armature)
 
 
-_KINDS = ("objects", "meshes", "armatures", "actions")
+_KINDS = ("objects", "meshes", "armatures", "hair_curves", "actions")
 
 
 @contextmanager

@@ -77,6 +77,7 @@ class CompressPanel(LikenessPanel, bpy.types.Panel):
         row.operator(Op.UPDATE_COMPRESSED, icon="FILE_REFRESH")
         shown = compressing.shows_error(made)
         row.operator(Op.SHOW_COMPRESSION_ERROR, text="Show Error", icon="COLOR", depress=shown)
+        box.operator(Op.EXPORT_SKIN, text="Export...", icon="EXPORT")
         box.enabled = not SESSION.job.active
 
 
