@@ -20,6 +20,7 @@ from . import bpy_compat
 from .compressed_error import COLOUR_ATTRIBUTE, MEAN_ATTRIBUTE, WORST_ATTRIBUTE
 from .error_view import shows_error, take_off
 from .skin_export_stage import Motion, Part
+from .skin_export_weights import limit_weights, motions_of
 
 
 def add_armature(scene: bpy.types.Scene, source: Any, motion: Motion) -> Any:
@@ -55,7 +56,9 @@ def add_mesh(
     mesh.parent = armature
     # The armature's own `matrix_world` is not up to date before the scene is evaluated.
     mesh.matrix_parent_inverse = Matrix(motion.world[0].tolist()).inverted_safe()
-    limit_weights(mesh, [bone.name for bone in armature.data.bones if bone.use_deform], influences)
+    deforming = [bone.name for bone in armature.data.bones if bone.use_deform]
+    there = np.linalg.inv(motion.world[0]) @ part.place
+    limit_weights(mesh, deforming, motions_of(obj, deforming, motion, there), influences)
     return mesh
 
 
@@ -122,20 +125,6 @@ def _unmasked(scene: bpy.types.Scene, original: Any) -> np.ndarray | None:
     seen.attributes["likeness_row"].data.foreach_get("value", rows)
     scene.collection.objects.unlink(probe)
     return rows
-
-
-def limit_weights(mesh: Any, bones: Sequence[str], influences: int) -> None:
-    """Keep the largest weights of each vertex, which sum to 1 then, and only groups that deform."""
-    for group in [g for g in mesh.vertex_groups if g.name not in bones]:
-        mesh.vertex_groups.remove(group)
-    for vertex in mesh.data.vertices:
-        weights = sorted(((entry.weight, entry.group) for entry in vertex.groups), reverse=True)
-        total = sum(weight for weight, _ in weights[:influences])
-        for rank, (weight, group) in enumerate(weights):
-            if rank >= influences or weight <= 0.0:
-                mesh.vertex_groups[group].remove([vertex.index])
-            else:
-                mesh.vertex_groups[group].add([vertex.index], weight / total, "REPLACE")
 
 
 def play(armature: Any, motion: Motion, meshes: Sequence[Any], parts: Sequence[Part], name: str) -> None:

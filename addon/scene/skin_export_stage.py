@@ -20,6 +20,9 @@ from ...core import rotation
 from ...core.errors import ModelError
 from .vendor_gltf import datablocks, discard, new_since
 
+STUDIED = 64
+"""About how many frames are looked at when weights are left out."""
+
 
 @dataclass(frozen=True)
 class Motion:
@@ -29,6 +32,8 @@ class Motion:
     """(T, 10) location, quaternion and scale channels of each bone."""
     world: np.ndarray
     """(T, 4, 4) the armature's place."""
+    poses: dict[str, np.ndarray]
+    """(F, 4, 4) what each bone does to points of the armature, at some of the frames."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +154,7 @@ def sample(
     armature = armature_of(references[0])
     names = [bone.name for bone in armature.data.bones]
     channels, worlds = np.empty((len(names), len(frames), 10)), []
+    poses = {name: [] for name in names}
     places, points = [], [[] for _ in references]
     keys = [{name: np.zeros(len(frames)) for name in _key_names(part)} for part in references]
     for t, frame in enumerate(frames):
@@ -159,8 +165,12 @@ def sample(
         if not places:
             placed = (part.evaluated_get(_graph(scene)) for part in references)
             places = [back @ np.array(part.matrix_world) for part in placed]
+        studied = t % max(1, len(frames) // STUDIED) == 0
         for row, name in zip(channels, names, strict=True):
-            row[t] = _channels(posed, posed.pose.bones[name])
+            bone = posed.pose.bones[name]
+            row[t] = _channels(posed, bone)
+            if studied:
+                poses[name].append(np.array(bone.matrix @ bone.bone.matrix_local.inverted_safe()))
         for part, values, seen in zip(references, keys, points, strict=True):
             for name, row in values.items():
                 row[t] = _key_value(scene, part, name)
@@ -168,7 +178,8 @@ def sample(
                 seen.append(vertices_at(scene, part) + back[:3, 3])
     channels[:, :, 3:7] = [rotation.continuous(row) for row in channels[:, :, 3:7]]
     parts = [Part(*values) for values in zip(places, map(np.array, points), keys, strict=True)]
-    return Motion(dict(zip(names, channels, strict=True)), np.array(worlds)), parts
+    studies = {name: np.array(matrices) for name, matrices in poses.items()}
+    return Motion(dict(zip(names, channels, strict=True)), np.array(worlds), studies), parts
 
 
 def in_metres(motion: Motion, parts: Sequence[Part], unit: float) -> tuple[Motion, list[Part]]:
