@@ -131,20 +131,25 @@ def undrive(rig: bpy.types.Object, paths: Iterable[str]) -> None:
             data.drivers.remove(curve)
 
 
-def sample_paths(
-    scene: bpy.types.Scene, owner: bpy.types.Object, paths: Sequence[str], frames: np.ndarray
-) -> dict[str, np.ndarray]:
-    """(T, width) values of an object's properties as drivers make them; plays the scene once."""
-    now, part = scene.frame_current, scene.frame_subframe
+def sample_paths(owner: bpy.types.Object, paths: Sequence[str], frames: np.ndarray) -> dict[str, np.ndarray]:
+    """(T, width) values of an object's properties as drivers make them.
+
+    They are played in a scene of their own: in the user's, hair and clothes would be evaluated with every
+    frame, half a second each.
+    """
     rows: dict[str, list[Any]] = {path: [] for path in paths}
+    if not paths:
+        return {}
+    stage: Any = bpy.data.scenes.new("Compression")
     try:
-        for frame in frames if paths else ():
-            scene.frame_set(int(np.floor(frame)), subframe=float(frame % 1.0))
-            evaluated = owner.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        stage.collection.objects.link(owner)
+        for frame in frames:
+            stage.frame_set(int(np.floor(frame)), subframe=float(frame % 1.0))
+            evaluated = owner.evaluated_get(stage.view_layers[0].depsgraph)
             for path in paths:
                 rows[path].append(np.atleast_1d(np.array(evaluated.path_resolve(path), np.float64)))
     finally:
-        scene.frame_set(now, subframe=part)
+        bpy.data.scenes.remove(stage)
     return {path: np.array(values) for path, values in rows.items() if values}
 
 

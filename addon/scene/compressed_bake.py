@@ -60,7 +60,7 @@ def bake(
     else:
         found = trs.rotation_scale(motions, at, axes, trs.gram(weights, points, at))
     action = _action(scene, obj, rig)
-    paths = _write(scene, source, obj, rig, action, bones, frames, found)
+    paths = _write(source, obj, rig, action, bones, frames, found)
     correctives = corrective.key_correctives(obj, action, frames, values, skin.names)
     report = None
     if source is not None:
@@ -84,7 +84,6 @@ def _action(scene: bpy.types.Scene, obj: bpy.types.Object, rig: bpy.types.Object
 
 
 def _write(
-    scene: bpy.types.Scene,
     source: bpy.types.Object | None,
     obj: bpy.types.Object,
     rig: bpy.types.Object,
@@ -100,7 +99,7 @@ def _write(
     if isinstance(armature, bpy.types.Object):
         driven = curves.driven_paths(armature)
         paths["rig"] += curves.copy_curves(bag, armature, driven)
-        sampled = curves.sample_paths(scene, armature, driven, frames)
+        sampled = curves.sample_paths(armature, driven, frames)
         curves.undrive(rig, driven)
         paths["rig"] += curves.write_paths(bag, frames, sampled)
         if source is not None and curves.curves_of(source):
