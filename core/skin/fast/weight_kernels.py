@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compiled: weights of one vertex after the other, each solved exactly while the others rest.
+
+The objective is tr(E Q E^T) with E = BX - A and Q = I + alpha L^T L. While all other vertices rest it is a
+quadratic in the weights w of one vertex, with the Hessian M[j, l] = Q_ii v^T (B_j^T B_l) v, where B_j are
+the four columns of bone j and v = (x, y, z, 1). It is solved under w >= 0, sum w = 1 and at most K non-
+zeros by an active set that adds, drops and exchanges bones as long as that pays.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+# Division by zero gives infinity instead of a branch in every loop, and sums may be taken in any order:
+# both are what lets a loop be vectorised. Infinity and NaN keep their meaning.
+compiled = njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
+
+_RIDGE = 1e-9
+_LEAST_GAIN = 1e-12
+
+
+@compiled
+def _solve(matrix: np.ndarray, linear: np.ndarray, n: int, out: np.ndarray, chol: np.ndarray) -> float:
+    """Minimise w^T M w / 2 + c^T w under sum w = 1 over n weights; the multiplier, into `out` the weights."""
+    trace = 0.0
+    for a in range(n):
+        trace += matrix[a, a]
+    ridge = _RIDGE * trace / n + 1e-300
+    for a in range(n):
+        for b in range(a + 1):
+            s = matrix[a, b]
+            if a == b:
+                s += ridge
+            for k in range(b):
+                s -= chol[a, k] * chol[b, k]
+            if a == b:
+                chol[a, a] = np.sqrt(max(s, ridge * 1e-3))
+            else:
+                chol[a, b] = s / chol[b, b]
+    ones = 0.0
+    mixed = 0.0
+    # Two right-hand sides at once: y = M^-1 1 and z = M^-1 (-c).
+    y = np.empty(n)
+    z = np.empty(n)
+    for a in range(n):
+        s, t = 1.0, -linear[a]
+        for k in range(a):
+            s -= chol[a, k] * y[k]
+            t -= chol[a, k] * z[k]
+        y[a], z[a] = s / chol[a, a], t / chol[a, a]
+    for a in range(n - 1, -1, -1):
+        s, t = y[a], z[a]
+        for k in range(a + 1, n):
+            s -= chol[k, a] * y[k]
+            t -= chol[k, a] * z[k]
+        y[a], z[a] = s / chol[a, a], t / chol[a, a]
+    for a in range(n):
+        ones += y[a]
+        mixed += z[a]
+    multiplier = (1.0 - mixed) / ones
+    for a in range(n):
+        out[a] = z[a] + multiplier * y[a]
+    return multiplier
+
+
+@compiled
+def _value(matrix: np.ndarray, linear: np.ndarray, w: np.ndarray, n: int) -> float:
+    value = 0.0
+    for a in range(n):
+        row = 0.0
+        for b in range(n):
+            row += matrix[a, b] * w[b]
+        value += w[a] * (0.5 * row + linear[a])
+    return value
+
+
+@compiled
+def _feasible(
+    hessian: np.ndarray,
+    linear: np.ndarray,
+    support: np.ndarray,
+    w: np.ndarray,
+    n: int,
+    small: np.ndarray,
+    c: np.ndarray,
+    new: np.ndarray,
+    chol: np.ndarray,
+) -> tuple[int, float]:
+    """Move the weights w >= 0 on `support` to the optimum there, dropping bones that reach zero on the way.
+
+    `hessian` rows are the support's slots, its columns all bones. Gives how many bones are left and the
+    multiplier.
+    """
+    multiplier = 0.0
+    while True:
+        for a in range(n):
+            c[a] = linear[support[a]]
+            for b in range(n):
+                small[a, b] = hessian[support[a], support[b]]
+        multiplier = _solve(small, c, n, new, chol)
+        step = 1.0
+        blocking = -1
+        for a in range(n):
+            if new[a] < 0.0:
+                t = w[a] / (w[a] - new[a])
+                if t < step or blocking < 0:
+                    step, blocking = min(t, step), a
+        if blocking < 0 or n == 1:
+            for a in range(n):
+                w[a] = new[a]
+            return n, multiplier
+        for a in range(n):
+            w[a] = max(w[a] + step * (new[a] - w[a]), 0.0)
+        for a in range(blocking, n - 1):
+            support[a], w[a] = support[a + 1], w[a + 1]
+        n -= 1
+
+
+@compiled
+def sweep(
+    order: np.ndarray,
+    position: np.ndarray,
+    gram: np.ndarray,
+    q_start: np.ndarray,
+    q_column: np.ndarray,
+    q_value: np.ndarray,
+    gradient: np.ndarray,
+    support: np.ndarray,
+    weight: np.ndarray,
+    count: np.ndarray,
+    most: int,
+    exchanges: int,
+) -> float:
+    """One pass over the vertices in `order`; the decrease of half the objective.
+
+    `position` (N, 4), `gram` (4P, 4P) B^T B, Q as CSR,  `gradient` (N, 4P) = (B^T E Q)^T, `support`,
+    `weight` (N, K + 1), `count` (N,): all but the first five are updated.
+    """
+    size = gram.shape[0]
+    bones = size // 4
+    hessian = np.zeros((bones, bones))
+    known = np.zeros(bones, np.bool_)
+    folded = np.empty(size)
+    linear = np.empty(bones)
+    g = np.empty(bones)
+    before = np.zeros(bones)
+    room = max(most + 1, support.shape[1])
+    trial_support = np.empty(room, np.int64)
+    trial_w = np.empty(room)
+    best_support = np.empty(room, np.int64)
+    best_w = np.empty(room)
+    small = np.empty((room, room))
+    c = np.empty(room)
+    new = np.empty(room)
+    chol = np.empty((room, room))
+    change = np.empty(size)
+    gained = 0.0
+    for i in order:
+        x, y, z, o = position[i, 0], position[i, 1], position[i, 2], position[i, 3]
+        diagonal = 0.0
+        for k in range(q_start[i], q_start[i + 1]):
+            if q_column[k] == i:
+                diagonal = q_value[k]
+        for j in range(bones):
+            at = 4 * j
+            row = gradient[i]
+            g[j] = x * row[at] + y * row[at + 1] + z * row[at + 2] + o * row[at + 3]
+            known[j] = False
+            before[j] = 0.0
+        n = count[i]
+        for a in range(n):
+            best_support[a], best_w[a] = support[i, a], weight[i, a]
+            before[support[i, a]] = weight[i, a]
+        for a in range(n):
+            _hessian_row(hessian, known, best_support[a], gram, x, y, z, o, diagonal, folded, bones)
+        # f(w) = w^T M w / 2 + c^T w with the gradient g at the weights as they are.
+        for j in range(bones):
+            s = g[j]
+            for a in range(n):
+                s -= hessian[best_support[a], j] * best_w[a]
+            linear[j] = s
+        n, multiplier = _feasible(hessian, linear, best_support, best_w, n, small, c, new, chol)
+        while n > most:
+            n = _drop(hessian, linear, best_support, best_w, n, small, c, new, chol)
+            n, multiplier = _feasible(hessian, linear, best_support, best_w, n, small, c, new, chol)
+        for _ in range(exchanges):
+            # The bone outside whose weight would lower the objective most.
+            candidate, steepest = -1, 0.0
+            for j in range(bones):
+                inside = False
+                s = linear[j]
+                for a in range(n):
+                    inside = inside or best_support[a] == j
+                    s += hessian[best_support[a], j] * best_w[a]
+                slope = -multiplier + s
+                # The multiplier is that of the bones inside: their gradient is equal to it.
+                if not inside and slope < steepest:
+                    steepest, candidate = slope, j
+            if candidate < 0:
+                break
+            _hessian_row(hessian, known, candidate, gram, x, y, z, o, diagonal, folded, bones)
+            m = n + 1
+            for a in range(n):
+                trial_support[a], trial_w[a] = best_support[a], best_w[a]
+            trial_support[n], trial_w[n] = candidate, 0.0
+            m, trial_multiplier = _feasible(hessian, linear, trial_support, trial_w, m, small, c, new, chol)
+            if m > most:
+                m = _drop(hessian, linear, trial_support, trial_w, m, small, c, new, chol)
+                m, trial_multiplier = _feasible(
+                    hessian, linear, trial_support, trial_w, m, small, c, new, chol
+                )
+            old = _objective(hessian, linear, best_support, best_w, n)
+            now = _objective(hessian, linear, trial_support, trial_w, m)
+            if now >= old - _LEAST_GAIN * abs(old):
+                break
+            n, multiplier = m, trial_multiplier
+            for a in range(m):
+                best_support[a], best_w[a] = trial_support[a], trial_w[a]
+        gained += _apply(
+            i, n, best_support, best_w, before, support, weight, count, g, gram, x, y, z, o, change,
+            q_start, q_column, q_value, gradient,
+        )  # fmt: skip
+    return gained
+
+
+@compiled
+def _hessian_row(
+    hessian: np.ndarray,
+    known: np.ndarray,
+    bone: int,
+    gram: np.ndarray,
+    x: float,
+    y: float,
+    z: float,
+    o: float,
+    diagonal: float,
+    folded: np.ndarray,
+    bones: int,
+) -> None:
+    """Row `bone` of M, unless it is there."""
+    if known[bone]:
+        return
+    known[bone] = True
+    at = 4 * bone
+    r0, r1, r2, r3 = gram[at], gram[at + 1], gram[at + 2], gram[at + 3]
+    for k in range(4 * bones):
+        folded[k] = x * r0[k] + y * r1[k] + z * r2[k] + o * r3[k]
+    for j in range(bones):
+        k = 4 * j
+        hessian[bone, j] = diagonal * (
+            x * folded[k] + y * folded[k + 1] + z * folded[k + 2] + o * folded[k + 3]
+        )
+
+
+@compiled
+def _objective(hessian: np.ndarray, linear: np.ndarray, support: np.ndarray, w: np.ndarray, n: int) -> float:
+    value = 0.0
+    for a in range(n):
+        row = 0.0
+        for b in range(n):
+            row += hessian[support[a], support[b]] * w[b]
+        value += w[a] * (0.5 * row + linear[support[a]])
+    return value
+
+
+@compiled
+def _cheapest(
+    hessian: np.ndarray,
+    linear: np.ndarray,
+    support: np.ndarray,
+    w: np.ndarray,
+    n: int,
+    small: np.ndarray,
+    c: np.ndarray,
+    new: np.ndarray,
+    chol: np.ndarray,
+) -> int:
+    """Which of n bones costs least to drop, when the others take over without bounds.
+
+    n is K + 1, so this is K + 1 small solves; the bounds are looked after by who calls.
+    """
+    best, at = np.inf, 0
+    for leave in range(n):
+        m = 0
+        for a in range(n):
+            if a == leave:
+                continue
+            c[m] = linear[support[a]]
+            k = 0
+            for b in range(n):
+                if b == leave:
+                    continue
+                small[m, k] = hessian[support[a], support[b]]
+                k += 1
+            m += 1
+        _solve(small, c, m, new, chol)
+        # A negative weight will be dropped too: too dear to be looked at more closely.
+        value = _value(small, c, new, m)
+        for a in range(m):
+            if new[a] < 0.0:
+                value += abs(value) * 0.05
+        if value < best:
+            best, at = value, leave
+    return at
+
+
+@compiled
+def _drop(
+    hessian: np.ndarray,
+    linear: np.ndarray,
+    support: np.ndarray,
+    w: np.ndarray,
+    n: int,
+    small: np.ndarray,
+    c: np.ndarray,
+    new: np.ndarray,
+    chol: np.ndarray,
+) -> int:
+    """Leave the cheapest bone out; the others keep their proportions. Gives how many there are now."""
+    at = _cheapest(hessian, linear, support, w, n, small, c, new, chol)
+    removed = w[at]
+    n -= 1
+    for a in range(at, n):
+        support[a], w[a] = support[a + 1], w[a + 1]
+    for a in range(n):
+        w[a] = w[a] / (1.0 - removed) if removed < 1.0 - 1e-9 else 1.0 / n
+    return n
+
+
+@compiled
+def _apply(
+    i: int,
+    n: int,
+    new_support: np.ndarray,
+    new_w: np.ndarray,
+    before: np.ndarray,
+    support: np.ndarray,
+    weight: np.ndarray,
+    count: np.ndarray,
+    g: np.ndarray,
+    gram: np.ndarray,
+    x: float,
+    y: float,
+    z: float,
+    o: float,
+    change: np.ndarray,
+    q_start: np.ndarray,
+    q_column: np.ndarray,
+    q_value: np.ndarray,
+    gradient: np.ndarray,
+) -> float:
+    """Write the weights of vertex i and what follows for the gradients of its neighbours."""
+    size = gram.shape[0]
+    change[:] = 0.0
+    linear_gain = 0.0
+    for a in range(n):
+        before[new_support[a]] -= new_w[a]
+    for j in range(size // 4):
+        delta = -before[j]
+        if delta == 0.0:
+            continue
+        linear_gain += g[j] * delta
+        at = 4 * j
+        r0, r1, r2, r3 = gram[at], gram[at + 1], gram[at + 2], gram[at + 3]
+        dx, dy, dz, do = delta * x, delta * y, delta * z, delta * o
+        for k in range(size):
+            change[k] += dx * r0[k] + dy * r1[k] + dz * r2[k] + do * r3[k]
+    quadratic = 0.0
+    own = 0.0
+    for j in range(size // 4):
+        at = 4 * j
+        quadratic -= before[j] * (
+            x * change[at] + y * change[at + 1] + z * change[at + 2] + o * change[at + 3]
+        )
+    for k in range(q_start[i], q_start[i + 1]):
+        row = gradient[q_column[k]]
+        q = q_value[k]
+        if q_column[k] == i:
+            own = q
+        for m in range(size):
+            row[m] += q * change[m]
+    for a in range(n):
+        support[i, a], weight[i, a] = new_support[a], new_w[a]
+    for a in range(n, count[i]):
+        support[i, a], weight[i, a] = 0, 0.0
+    count[i] = n
+    return -(linear_gain + 0.5 * own * quadratic)
