@@ -161,7 +161,10 @@ class _Moments:
     """
 
     def __init__(self, xp: Arrays, deltas: np.ndarray, point: Array) -> None:
-        left, rows = _low_rank(deltas)
+        # Rows of one size, so that those of a small shape are as exact, for their size, as those of a large one.
+        reach = np.sqrt(np.einsum("an,an->a", deltas, deltas))[:, None]
+        reach[reach == 0.0] = 1.0
+        left, rows = _low_rank(deltas / reach)
         rank = len(rows)
         place = xp.host(point)
         moments = (rows[None] * place.T[:, None, :]).reshape(4 * rank, -1)
@@ -171,7 +174,7 @@ class _Moments:
         moments /= size
         basis, small = _low_rank(moments)
         self.rank = rank
-        self.left = xp.array(left)
+        self.left = xp.array(left * reach)
         self.basis = xp.array(basis * size)
         """(4r, q) V"""
         self.small = xp.array(np.ascontiguousarray(small.T))
