@@ -234,6 +234,19 @@ def test_the_operator_leaves_people_where_they_were(tmp_path: Path, mode: str) -
     )
 
 
+def test_undo_goes_back_to_before_the_last_change(tmp_path: Path) -> None:
+    """The export is no step of its own, and leaves none of Blender's in between."""
+    obj = skinned()
+    bpy.context.view_layer.objects.active = obj
+    bpy.ops.ed.undo_push(message="made")
+    obj.location.x = 3.0
+    bpy.ops.ed.undo_push(message="moved")
+    assert call(tmp_path / "head.glb", frames="CUSTOM", first=10, last=12) == {"FINISHED"}
+    bpy.ops.ed.undo()
+    assert bpy.data.objects["face"].location.x == 0.0
+    assert len(bpy.data.scenes) == 1
+
+
 def test_what_cannot_be_exported_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match="Compress a mesh to bones first"):
         call(tmp_path / "head.glb")
