@@ -127,7 +127,7 @@ def _copies(
         mesh = add_mesh(own, original, armature, motion, part, options.influences)
         keep_keys(mesh, options.correctives)
         # Without clothes nothing may be missing under them.
-        left.append(drop_hidden(own, mesh, original, part) if options.companions else part)
+        left.append(drop_hidden(mesh, original, part) if options.companions else part)
         meshes.append(mesh)
     return armature, meshes, left
 

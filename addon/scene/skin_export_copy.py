@@ -91,13 +91,14 @@ def keep_keys(mesh: Any, correctives: bool) -> None:
         mesh.shape_key_clear()
 
 
-def drop_hidden(scene: bpy.types.Scene, mesh: Any, original: Any, part: Part) -> Part:
+def drop_hidden(mesh: Any, original: Any, part: Part) -> Part:
     """Take away the vertices that masks hide, such as skin under clothes."""
-    rows = _unmasked(scene, original)
-    if rows is None:
+    hidden = np.zeros(len(original.data.vertices), bool)
+    for modifier in original.modifiers:
+        if modifier.type == "MASK" and modifier.mode == "VERTEX_GROUP" and modifier.show_viewport:
+            hidden |= _masked(original, modifier)
+    if not hidden.any():
         return part
-    hidden = np.ones(len(mesh.data.vertices), bool)
-    hidden[rows] = False
     edited = bmesh.new()
     edited.from_mesh(mesh.data)
     edited.verts.ensure_lookup_table()
@@ -107,24 +108,16 @@ def drop_hidden(scene: bpy.types.Scene, mesh: Any, original: Any, part: Part) ->
     return replace(part, points=part.points[:, ~hidden])
 
 
-def _unmasked(scene: bpy.types.Scene, original: Any) -> np.ndarray | None:
-    """Rows of the vertices that masks leave; None without any."""
-    probe = original.copy()
-    probe.data = original.data.copy()
-    for modifier in [m for m in probe.modifiers if m.type != "MASK" or not m.show_viewport]:
-        probe.modifiers.remove(modifier)
-    if not len(probe.modifiers):
-        return None
-    probe.shape_key_clear()
-    numbers = probe.data.attributes.new("likeness_row", "INT", "POINT")
-    numbers.data.foreach_set("value", np.arange(len(probe.data.vertices), dtype=np.int32))
-    scene.collection.objects.link(probe)
-    scene.frame_set(scene.frame_current)
-    seen: Any = probe.evaluated_get(scene.view_layers[0].depsgraph).data
-    rows = np.empty(len(seen.vertices), np.int32)
-    seen.attributes["likeness_row"].data.foreach_get("value", rows)
-    scene.collection.objects.unlink(probe)
-    return rows
+def _masked(original: Any, modifier: Any) -> np.ndarray:
+    """(N,) whether a mask hides each vertex; one without its group hides nothing."""
+    group = original.vertex_groups.get(modifier.vertex_group)
+    weights = np.zeros(len(original.data.vertices))
+    if group is None:
+        return weights > 0.0
+    for vertex in original.data.vertices:
+        weights[vertex.index] = sum(entry.weight for entry in vertex.groups if entry.group == group.index)
+    shown = weights > modifier.threshold
+    return shown if modifier.invert_vertex_group else ~shown
 
 
 def play(armature: Any, motion: Motion, meshes: Sequence[Any], parts: Sequence[Part], name: str) -> None:
