@@ -64,7 +64,7 @@ COLUMNS = ("cpu_s", "coefficients", "mae", "rmse", "mxe", "lap_rms")
 
 def run() -> dict[str, float]:
     """All figures."""
-    figures = alone("double")
+    figures = alone("double") | compiling()
     if not here():
         NOTES.append("only the double: the heads of the shared test data are not here")
         return figures
@@ -78,6 +78,12 @@ def run() -> dict[str, float]:
     )
     NOTES.append("aura_avg is the mean of two published fits: easier than the head it is of")
     return figures
+
+
+def compiling() -> dict[str, float]:
+    """What a user's first fit takes beside the fit itself."""
+    outcome = solved("fast", "double", Budget(4, 2, 40), uncompiled=True)
+    return {"fast_compile_s": outcome.costs["first_call_s"]}
 
 
 def alone(name: str) -> dict[str, float]:

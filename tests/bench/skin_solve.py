@@ -32,9 +32,17 @@ class SolveFailed(Exception):
 
 
 def solved(
-    solver: str, name: str, budget: Budget, settings: Mapping[str, float] | None = None, limit: float = 600
+    solver: str,
+    name: str,
+    budget: Budget,
+    settings: Mapping[str, float] | None = None,
+    limit: float = 600,
+    uncompiled: bool = False,
 ) -> Outcome:
-    """What a child makes on one thread. Raises SolveFailed after `limit` seconds, or with its last words."""
+    """What a child makes on one thread. Raises SolveFailed after `limit` seconds, or with its last words.
+
+    `uncompiled`: as on a machine where nothing has been compiled yet.
+    """
     with tempfile.TemporaryDirectory(prefix="likeness-skin-") as folder:
         path = Path(folder) / "outcome.npz"
         numbers = (budget.bones, budget.influences, budget.coefficients)
@@ -48,7 +56,7 @@ def solved(
             str(path),
         ]
         command += [f"{key}={value}" for key, value in (settings or {}).items()]
-        env = {**os.environ, **ONE_THREAD}
+        env = {**os.environ, **ONE_THREAD, **({"NUMBA_CACHE_DIR": folder} if uncompiled else {})}
         try:
             done = subprocess.run(
                 command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=limit, check=False
