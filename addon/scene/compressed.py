@@ -180,9 +180,10 @@ def _add_face(
     options: CompressOptions,
 ) -> None:
     """Bones and weights."""
-    motion = reach(skin)
+    deltas = None if source is None else deltas_of(source, skin)
+    motion = reach(skin) if deltas is None else np.linalg.norm(deltas, axis=2).max(axis=0, initial=0.0)
     held = skinning.find_carriers(copy, rig, motion)
-    skin, hung = hang(skin, held.shares, None if source is None else deltas_of(source, skin))
+    skin, hung = hang(skin, held.shares, deltas)
     moving = moving_bones(skin)
     flags = np.isin(np.arange(skin.n_bones), moving).tolist()
     bones = rigs.bone_names(rig, copy, flags, options.bone_name, options.two_bone)

@@ -39,7 +39,8 @@ def spread_weights(rest: np.ndarray, motion: np.ndarray, bones: int, influences:
         distance = np.minimum(distance, np.linalg.norm(rest[movers] - rest[chosen[-1]], axis=1))
         chosen.append(int(movers[np.argmax(distance)]))
     apart = np.linalg.norm(rest[:, None] - rest[chosen], axis=2)
-    near = np.exp(-((apart / (0.8 * max(distance.min(initial=np.inf), 1e-9))) ** 2) / 2) + 1e-9
+    width = 0.8 * max(float(distance.max(initial=0.0)), 1e-9)
+    near = np.exp(-((apart / width) ** 2) / 2) + 1e-9
     near[np.arange(len(near))[:, None], np.argsort(-near, axis=1)[:, influences:]] = 0.0
     near /= near.sum(axis=1, keepdims=True)
     still = motion <= 0.0

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -11,6 +12,8 @@ import pytest
 import scene_support
 import skin_support
 from mathutils import Euler
+
+METAPERSON = Path(__file__).resolve().parents[3] / "shared/data/metaperson/head_lod2.glb"
 
 
 @pytest.fixture(autouse=True)
@@ -51,11 +54,20 @@ def skin_for(obj: Any, bones: int = 6) -> Any:
     return skin_support.tiny_skin(scene_support.part("addon.scene.shape_source").read_shapes(obj), bones)
 
 
-def made(obj: Any, **options: Any) -> tuple[Any, Any, Any]:
+def made(obj: Any, bones: int = 6, **options: Any) -> tuple[Any, Any, Any]:
     """(copy, report, skin) of an original."""
-    skin = skin_for(obj)
+    skin = skin_for(obj, bones)
     copy = compressed().build_compressed(bpy.context, obj, skin, compressed().CompressOptions(**options))
     return copy, compressed().bake(bpy.context, copy), skin
+
+
+def alone(obj: Any, skin: Any) -> np.ndarray:
+    """(T, N) how far a skin by itself is from what an original plays."""
+    source = scene_support.part("addon.scene.shape_source")
+    _, values = source.sample_values(bpy.context.scene, obj, skin.names)
+    shapes = source.read_shapes(obj)
+    there = shapes.rest + np.einsum("ts,sni->tni", values, shapes.deltas)
+    return np.linalg.norm(scene_support.part("core.skin.playback").evaluate(skin, values) - there, axis=2)
 
 
 def standing_oddly(obj: Any) -> None:
@@ -167,3 +179,81 @@ def test_what_cannot_be_done_is_said() -> None:
     copy.parent.data.bones["Face 0"].name = "Other"
     with pytest.raises(errors.ModelError, match="Face 0"):
         compressed().bake(bpy.context, copy, np.arange(5.0), values)
+
+
+def metaperson() -> Any:
+    """A MetaPerson head whose mouth opens while the head turns; the armature stands aslant."""
+    if not METAPERSON.is_file():
+        pytest.skip(f"{METAPERSON.name} is not here")
+    bpy.ops.import_scene.gltf(filepath=str(METAPERSON))
+    armature = bpy.data.objects["AvatarRoot"]
+    armature.rotation_mode = "XYZ"
+    armature.location, armature.rotation_euler = (0.3, 0.2, 0.1), (0.0, 0.0, 0.4)
+    for obj in [obj for obj in bpy.data.objects if obj.type == "MESH" and obj.data.shape_keys]:
+        for number, block in enumerate(obj.data.shape_keys.key_blocks[1:]):
+            for frame in (1, 6, 12):
+                block.value = 1.0 if (block.name, frame) == ("jawOpen", 6) else 0.1 * ((number + frame) % 3)
+                block.keyframe_insert("value", frame=frame)
+    for name in ("Head", "Neck", "LeftEye"):
+        bone = armature.pose.bones[name]
+        bone.rotation_mode = "QUATERNION"
+        for frame, turn in ((1, 0.0), (12, 0.3)):
+            bone.rotation_quaternion = (1.0, turn, -0.5 * turn, 0.2 * turn)
+            bone.keyframe_insert("rotation_quaternion", frame=frame)
+    return armature
+
+
+def test_an_imported_head_with_all_its_parts() -> None:
+    """Head and lashes on one armature and one action, eyes that go along, and the throat that the neck's bone
+    holds for the most part follows the jaw: with bones on the head alone it would lose 17 mm.
+    """
+    armature = metaperson()
+    made_of = {name: made(bpy.data.objects[name], 30) for name in ("AvatarHead", "AvatarEyelashes")}
+    head, report, skin = made_of["AvatarHead"]
+    lashes, of_lashes, _ = made_of["AvatarEyelashes"]
+    rig = head.parent
+    assert lashes.parent == rig and of_lashes.action == report.action
+    parents = {bone.parent.name for bone in rig.data.bones if bone.name.startswith("Face")}
+    assert parents >= {"Head", "Neck2"}
+    for copy, said in ((head, report), (lashes, of_lashes)):
+        original = bpy.data.objects[copy.name.removesuffix(" Compressed")]
+        shown = skin_support.distances(original, copy, (1, 6, 9)) * 1000.0
+        np.testing.assert_allclose(shown.max(axis=1), said.error.frame_worst[[0, 5, 8]], rtol=0.01)
+    throat = scene_support.part("addon.scene.compressed_weights").shares(
+        bpy.data.objects["AvatarHead"], armature, ["Neck2"]
+    )[:, 0]
+    fitted = alone(bpy.data.objects["AvatarHead"], skin).max(axis=0) * 1000.0
+    assert fitted[throat > 0.5].max() < 12.0
+    assert np.all(report.error.vertex_worst[throat > 0.5] < 1.5 * fitted[throat > 0.5] + 1.0)
+    eye = bpy.data.objects["AvatarLeftEyeball Compressed"]
+    apart = skin_support.distances(bpy.data.objects["AvatarLeftEyeball"], eye, (6, 12))
+    assert apart.max() < 1e-5
+
+
+def test_companions_come_and_go(tmp_path: Any) -> None:
+    """What stands on the original's armature is copied with the first compressed mesh, and removed with the
+    last one.
+    """
+    obj = patch()
+    armature = bpy.data.objects.new("Rig", bpy.data.armatures.new("Rig"))
+    bpy.context.scene.collection.objects.link(armature)
+    with scene_support.part("addon.scene.workspace").edit_mode(bpy.context, armature):
+        bone = armature.data.edit_bones.new("Skull")
+        bone.tail = (0.0, 0.0, 1.0)
+    obj.parent = armature
+    obj.modifiers.new("Rig", "ARMATURE").object = armature
+    obj.vertex_groups.new(name="Skull").add(list(range(len(obj.data.vertices))), 1.0, "REPLACE")
+    hat = bpy.data.objects.new("Hat", bpy.data.meshes.new("Hat"))
+    bpy.context.scene.collection.objects.link(hat)
+    hat.parent, hat.parent_type, hat.parent_bone = armature, "BONE", "Skull"
+    copy, report, _ = made(obj)
+    companions = scene_support.part("addon.scene.compressed_companions")
+    (brought,) = companions.companions_of(copy.parent)
+    assert brought.parent == copy.parent and brought.parent_bone == "Skull" and brought.data == hat.data
+    assert copy.parent.data.bones["Face 0"].parent.name == "Skull" and report.bones == 6
+    companions.release_companions(copy.parent)
+    assert len(companions.companions_of(copy.parent)) == 1
+    rig = copy.parent
+    bpy.data.objects.remove(copy)
+    companions.release_companions(rig)
+    assert not companions.companions_of(rig) and hat.name in bpy.data.objects
