@@ -101,11 +101,11 @@ def transforms_of(numbers: np.ndarray) -> np.ndarray:
 
 
 def normal_equations(
-    bases: Bases, spread_metric: np.ndarray, spread_: np.ndarray
+    bases: Bases, spread_: np.ndarray, spread_metric: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """H (6P, 6P) that all shapes share, and g (S, 6P): what the transforms are solved from.
 
-    `spread_metric` is Q X^T (n, 4P), `spread_` X^T.
+    `spread_` is X^T (n, 4P), `spread_metric` Q X^T.
     """
     bones = spread_.shape[1] // 4
     gram = (spread_.T @ spread_metric).reshape(bones, 4, bones, 4)

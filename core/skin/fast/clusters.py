@@ -31,7 +31,7 @@ def clusters_of(bases: Bases, bones: int, seed: int) -> np.ndarray:
 
 
 def _motions(shapes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The motions (n, d) in the directions of shape space that hold most of them (randomised range finder)."""
+    """The motions (n, d) in the directions of shape space that hold most of them (a random range finder)."""
     probe = rng.standard_normal((shapes.shape[1], _DIMENSIONS + 8)).astype(np.float32)
     directions, _ = np.linalg.qr(shapes @ probe)
     return (directions.T @ shapes).T.astype(np.float64)

@@ -20,12 +20,14 @@ from ..problem import Budget, Checkpoint, Problem, Settings, Solution
 from .bases import Bases, bases_of
 from .clusters import clusters_of
 from .state import State, first_state
-from .steps import solve_transforms, solve_weights
+from .steps import carried, solve_transforms, solve_weights
 
-ALPHA = 2.0
+ALPHA = 1.5
 BEGINNINGS = 3
 _WIDEST = 40
 """Most influences of a vertex on the way; more cost much and gain nothing."""
+_CHOICE = 2
+"""Which numbers are kept is chosen anew in one of so many turns; it hardly matters for the result."""
 _LONGEST = 60
 """Most turns at the full budget."""
 _ENOUGH = 1e-3
@@ -88,7 +90,7 @@ def _run(
         turn += 1
         closing(turn / len(turns), "compress", f"Turn {turn}, RMSE {_rms(bases, state):.3g}")
         checkpoint.keep(lambda: {**state.arrays(), "turn": np.array(turn)})  # noqa: B023  asked for at once
-    return solve_transforms(bases, state, budget.coefficients, choose=False)
+    return solve_transforms(bases, state, budget.coefficients, carried(bases, state), choose=False)
 
 
 def _best_beginning(bases: Bases, budget: Budget, settings: Settings, progress: Progress) -> State:
@@ -115,8 +117,9 @@ def _begun(bases: Bases, budget: Budget, seed: int) -> State:
 
 def _turn(bases: Bases, state: State, turn: Turn, number: int) -> State:
     """Transforms, then weights; the passes over the vertices alternate in direction."""
-    state = solve_transforms(bases, state, turn.numbers)
-    solve_weights(bases, state, turn.influences, turn.exchanges, forwards=number % 2 == 0)
+    places = carried(bases, state)
+    state = solve_transforms(bases, state, turn.numbers, places, choose=number % _CHOICE == 0)
+    solve_weights(bases, state, turn.influences, turn.exchanges, places[1], forwards=number % 2 == 0)
     return state
 
 

@@ -21,14 +21,26 @@ _ROUGH_GROWTH = 2
 """How many times the mean share of a shape its numbers may be when the threshold is not known yet."""
 
 
-def solve_transforms(bases: Bases, state: State, budget: int | None, *, choose: bool = True) -> State:
-    """The best transforms for the weights as they are.
+def carried(bases: Bases, state: State) -> tuple[np.ndarray, np.ndarray]:
+    """X^T and Q X^T (n, 4P) of the weights as they are, which both steps begin with."""
+    spread_ = spread(state.dense(), bases.position)
+    return spread_, bases.metric @ spread_
+
+
+def solve_transforms(
+    bases: Bases,
+    state: State,
+    budget: int | None,
+    places: tuple[np.ndarray, np.ndarray],
+    *,
+    choose: bool = True,
+) -> State:
+    """The best transforms for the weights as they are, `places` = `carried(bases, state)`.
 
     `budget`: how many numbers may differ from zero, None for all. `choose`: whether the kept numbers may
     change.
     """
-    spread_ = spread(state.dense(), bases.position)
-    square, target = normal_equations(bases, bases.metric @ spread_, spread_)
+    square, target = normal_equations(bases, *places)
     if budget is None or budget >= target.size:
         found = replace(state, numbers=_all_numbers(square, target))
     else:
@@ -105,17 +117,26 @@ def _paths(
         room = min(4 * room, shapes * size)
 
 
-def solve_weights(bases: Bases, state: State, influences: int, exchanges: int, *, forwards: bool) -> None:
+def solve_weights(
+    bases: Bases,
+    state: State,
+    influences: int,
+    exchanges: int,
+    spread_metric: np.ndarray,
+    *,
+    forwards: bool,
+) -> None:
     """One pass over the vertices, each solved exactly while the others rest; changes the state's weights.
 
-    `exchanges`: how often a vertex may take another bone. `forwards`: in which order the pass goes.
+    `exchanges`: how often a vertex may take another bone. `spread_metric`: Q X^T. `forwards`: in which order
+    the pass goes.
     """
     from .weight_kernels import sweep
 
     transforms = transforms_of(state.numbers)
     gram = transforms.T @ transforms
     # (B^T E Q)^T = Q X^T B^T B - (A Q)^T B
-    gradient = (bases.metric @ spread(state.dense(), bases.position)) @ gram
+    gradient = spread_metric @ gram
     gradient -= bases.shapes_metric.T @ transforms.astype(np.float32)
     order = np.arange(len(state.count))
     sweep(

@@ -65,17 +65,6 @@ def _solve(matrix: np.ndarray, linear: np.ndarray, n: int, out: np.ndarray, chol
 
 
 @compiled
-def _value(matrix: np.ndarray, linear: np.ndarray, w: np.ndarray, n: int) -> float:
-    value = 0.0
-    for a in range(n):
-        row = 0.0
-        for b in range(n):
-            row += matrix[a, b] * w[b]
-        value += w[a] * (0.5 * row + linear[a])
-    return value
-
-
-@compiled
 def _feasible(
     hessian: np.ndarray,
     linear: np.ndarray,
@@ -182,7 +171,7 @@ def sweep(
             linear[j] = s
         n, multiplier = _feasible(hessian, linear, best_support, best_w, n, small, c, new, chol)
         while n > most:
-            n = _drop(hessian, linear, best_support, best_w, n, small, c, new, chol)
+            n = _drop(hessian, best_support, best_w, n, small, chol)
             n, multiplier = _feasible(hessian, linear, best_support, best_w, n, small, c, new, chol)
         for _ in range(exchanges):
             # The bone outside whose weight would lower the objective most.
@@ -206,7 +195,7 @@ def sweep(
             trial_support[n], trial_w[n] = candidate, 0.0
             m, trial_multiplier = _feasible(hessian, linear, trial_support, trial_w, m, small, c, new, chol)
             if m > most:
-                m = _drop(hessian, linear, trial_support, trial_w, m, small, c, new, chol)
+                m = _drop(hessian, trial_support, trial_w, m, small, chol)
                 m, trial_multiplier = _feasible(
                     hessian, linear, trial_support, trial_w, m, small, c, new, chol
                 )
@@ -267,58 +256,72 @@ def _objective(hessian: np.ndarray, linear: np.ndarray, support: np.ndarray, w: 
 @compiled
 def _cheapest(
     hessian: np.ndarray,
-    linear: np.ndarray,
     support: np.ndarray,
     w: np.ndarray,
     n: int,
-    small: np.ndarray,
-    c: np.ndarray,
-    new: np.ndarray,
     chol: np.ndarray,
+    inverse: np.ndarray,
 ) -> int:
-    """Which of n bones costs least to drop, when the others take over without bounds.
+    """Which of n bones at their optimum costs least to drop, when the others take over without bounds.
 
-    n is K + 1, so this is K + 1 small solves; the bounds are looked after by who calls.
+    The cost is w_a^2 / 2 P_aa with P = M^-1 - M^-1 1 1^T M^-1 / 1^T M^-1 1: the optimal brain surgeon
+    among weights that sum to one.
     """
+    trace = 0.0
+    for a in range(n):
+        trace += hessian[support[a], support[a]]
+    ridge = _RIDGE * trace / n + 1e-300
+    for a in range(n):
+        for b in range(a + 1):
+            s = hessian[support[a], support[b]]
+            if a == b:
+                s += ridge
+            for k in range(b):
+                s -= chol[a, k] * chol[b, k]
+            if a == b:
+                chol[a, a] = np.sqrt(max(s, ridge * 1e-3))
+            else:
+                chol[a, b] = s / chol[b, b]
+    # Rows of the inverse of the Cholesky factor.
+    for a in range(n):
+        inverse[a, a] = 1.0 / chol[a, a]
+        for b in range(a):
+            s = 0.0
+            for k in range(b, a):
+                s -= chol[a, k] * inverse[k, b]
+            inverse[a, b] = s / chol[a, a]
+    total = 0.0
+    row_sum = np.zeros(n)
+    diagonal = np.zeros(n)
+    for k in range(n):
+        s = 0.0
+        for b in range(k + 1):
+            s += inverse[k, b]
+        for b in range(k + 1):
+            row_sum[b] += s * inverse[k, b]
+            diagonal[b] += inverse[k, b] ** 2
+    for a in range(n):
+        total += row_sum[a]
     best, at = np.inf, 0
-    for leave in range(n):
-        m = 0
-        for a in range(n):
-            if a == leave:
-                continue
-            c[m] = linear[support[a]]
-            k = 0
-            for b in range(n):
-                if b == leave:
-                    continue
-                small[m, k] = hessian[support[a], support[b]]
-                k += 1
-            m += 1
-        _solve(small, c, m, new, chol)
-        # A negative weight will be dropped too: too dear to be looked at more closely.
-        value = _value(small, c, new, m)
-        for a in range(m):
-            if new[a] < 0.0:
-                value += abs(value) * 0.05
-        if value < best:
-            best, at = value, leave
+    for a in range(n):
+        free = diagonal[a] - row_sum[a] ** 2 / total
+        cost = w[a] ** 2 / max(free, 1e-300)
+        if cost < best:
+            best, at = cost, a
     return at
 
 
 @compiled
 def _drop(
     hessian: np.ndarray,
-    linear: np.ndarray,
     support: np.ndarray,
     w: np.ndarray,
     n: int,
     small: np.ndarray,
-    c: np.ndarray,
-    new: np.ndarray,
     chol: np.ndarray,
 ) -> int:
     """Leave the cheapest bone out; the others keep their proportions. Gives how many there are now."""
-    at = _cheapest(hessian, linear, support, w, n, small, c, new, chol)
+    at = _cheapest(hessian, support, w, n, chol, small)
     removed = w[at]
     n -= 1
     for a in range(at, n):
