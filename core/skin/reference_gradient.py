@@ -161,7 +161,7 @@ class _Moments:
     """
 
     def __init__(self, xp: Arrays, deltas: np.ndarray, point: Array) -> None:
-        # Rows of one size, so that those of a small shape are as exact, for their size, as those of a large one.
+        # Rows of one size: a small shape is then as exact, for its size, as a large one.
         reach = np.sqrt(np.einsum("an,an->a", deltas, deltas))[:, None]
         reach[reach == 0.0] = 1.0
         left, rows = _low_rank(deltas / reach)
@@ -195,7 +195,11 @@ class _Moments:
 
 def _low_rank(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """U (m, r) with orthonormal columns and R (r, N) with matrix = U R but for `_LEFT_OUT` of the energy."""
-    gram = (matrix @ matrix.T).astype(np.float64)
+    # In float32 the small parts, which are asked for, would drown in the rounding of the large ones.
+    gram, step = np.zeros(2 * matrix.shape[:1]), max(1, _BLOCK // max(len(matrix), 1))
+    for start in range(0, matrix.shape[1], step):
+        block = matrix[:, start : start + step].astype(np.float64)
+        gram += block @ block.T
     energy, vectors = np.linalg.eigh(gram)
     left_out = np.cumsum(energy.clip(0.0)) <= _LEFT_OUT * energy.clip(0.0).sum()
     left_out[-1] = False
