@@ -17,9 +17,11 @@ from .compressed import CompressedSkin
 
 FELT = 0.02
 """Of the largest motion of a face: a carrier on which less would be missed gets no twins."""
-_TWIN = 0.1
-"""Of the same: a bone that moves nothing farther gets no twin. On a MetaPerson head 7 twins then do as well
-as 30; without twins the throat would miss 14 mm of an open jaw."""
+_TWINS = (0.1, 0.04, 0.015, 0.0)
+"""Of the same: a bone that moves nothing farther gets no twin; the first at which nothing is missed counts.
+On a MetaPerson head 7 twins do as well as 30; without any the throat misses 14 mm of an open jaw."""
+_MISSED = 0.05
+"""Of the same: what twins may miss of a shape beside what the skin misses anyhow."""
 _WHOLE = 0.999
 """A vertex that is carried this much keeps its weights."""
 _STEPS = 150
@@ -46,14 +48,10 @@ def hang(
     bones = moving_bones(skin)
     own = skin.weights[:, bones].astype(np.float64)
     reached = np.stack([_farthest(skin, j) for j in bones], axis=1) if len(bones) else own
-    least = _TWIN * float((own * reached).max(initial=0.0))
+    largest = float((own * reached).max(initial=0.0))
     twins: list[tuple[int, int, np.ndarray]] = []
     for c in range(1, shares.shape[1]):
-        held = own * shares[:, c, None]
-        felt = np.flatnonzero((held * reached).max(axis=0, initial=0.0) > least)
-        held = held[:, felt]
-        if deltas is not None and len(felt):
-            held = carried_weights(skin, bones[felt], shares[:, c], deltas * shares[:, c, None], held)
+        felt, held = _twins(skin, bones, shares[:, c], deltas, reached, largest)
         twins += [(c, int(bones[b]), column) for b, column in zip(felt, held.T, strict=True)]
     if deltas is None:
         head = scaled_weights(own, shares[:, 0])
@@ -61,7 +59,7 @@ def hang(
         left = np.array(deltas, np.float32)
         for _, bone, weights in twins:
             rows = np.flatnonzero(weights)
-            left[:, rows] -= weights[rows, None] * _moved(skin, bone, rows)
+            left[:, rows] -= _posed(skin, np.array([bone]), rows, weights[rows, None])
         head = carried_weights(skin, bones, shares[:, 0], left)
     return _joined(skin, bones, head, twins)
 
@@ -85,9 +83,48 @@ def _joined(
     return replace(skin, weights=weights[:, :used], transforms=transforms[:, :used]), carriers[:used]
 
 
-def _moved(skin: CompressedSkin, bone: int, rows: np.ndarray) -> np.ndarray:
-    """(S, n, 3) where each shape takes vertices with this bone alone."""
-    six = skin.transforms[:, None, bone]
+def _twins(
+    skin: CompressedSkin,
+    bones: np.ndarray,
+    share: np.ndarray,
+    deltas: np.ndarray | None,
+    reached: np.ndarray,
+    largest: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the bones (B,) need a twin on a carrier, and the twins' weights (N, b): so few that, beside
+    what the skin misses anyhow, nothing is missed that would be felt.
+    """
+    whole = skin.weights[:, bones].astype(np.float64)
+    held = whole * share[:, None]
+    farthest = (held * reached).max(axis=0, initial=0.0)
+    felt = np.arange(len(bones))
+    rows = np.flatnonzero(share > 0.0)
+    for least in _TWINS:
+        felt = np.flatnonzero(farthest > least * largest)
+        if deltas is None:
+            return felt, held[:, felt]
+        wanted = deltas * share[:, None]
+        found = held[:, felt]
+        if len(felt):
+            found = carried_weights(skin, bones[felt], share, wanted, found)
+        missed = _missed(skin, bones[felt], rows, found[rows], wanted)
+        anyhow = _missed(skin, bones, rows, held[rows], wanted)
+        if np.all(missed - anyhow <= _MISSED * largest):
+            return felt, found
+    return felt, held[:, felt]
+
+
+def _missed(
+    skin: CompressedSkin, bones: np.ndarray, rows: np.ndarray, weights: np.ndarray, wanted: np.ndarray
+) -> np.ndarray:
+    """(n,) largest distance of the vertices `rows` from where shapes want them (S, N, 3)."""
+    apart = _posed(skin, bones, rows, weights) - wanted[:, rows]
+    return np.linalg.norm(apart, axis=2).max(axis=0, initial=0.0)
+
+
+def _posed(skin: CompressedSkin, bones: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(S, n, 3) where each shape takes vertices with these bones and weights (n, b)."""
+    six = np.einsum("nb,sbk->snk", weights, skin.transforms[:, bones], optimize=True)
     return np.cross(six[..., :3], skin.rest[rows]) + six[..., 3:]
 
 
