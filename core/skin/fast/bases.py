@@ -59,11 +59,11 @@ class Bases:
         return max(loss, 0.0) / max(self.shapes.size, 1) * self.scale**2
 
 
-def bases_of(problem: Problem, alpha: float) -> Bases:
-    """Scale the problem and leave out what rests."""
+def bases_of(problem: Problem, alpha: float, *, leave_out_still: bool = True) -> Bases:
+    """Scale the problem and leave out what rests, unless there is no bone to hang it on."""
     reach = np.abs(problem.deltas).max(axis=0) if problem.n_shapes else np.zeros(problem.n_vertices)
     largest = float(reach.max(initial=0.0))
-    moving = np.flatnonzero(reach > STATIC * largest)
+    moving = np.flatnonzero(reach > STATIC * largest if leave_out_still else reach >= 0.0)
     place = problem.rest[moving]
     scale = float(np.sqrt((place**2).sum(axis=1).mean())) if len(moving) else 1.0
     scale = scale if scale > 0.0 else max(largest, 1.0)

@@ -65,10 +65,11 @@ def solve_fast(
 
     Where vertices rest, one bone of the budget rests with them: its transforms are zero.
     """
-    bases = bases_of(problem, ALPHA if settings.alpha is None else settings.alpha)
+    alpha = ALPHA if settings.alpha is None else settings.alpha
+    bases = bases_of(problem, alpha, leave_out_still=budget.bones > 1)
     if not len(bases.moving):
         return _nothing_moves(problem, budget)
-    resting = len(bases.moving) < problem.n_vertices and budget.bones > 1
+    resting = len(bases.moving) < problem.n_vertices
     bases = replace(bases, still_bone=budget.bones - 1 if resting else None)
     state = _run(bases, budget, settings, progress, checkpoint)
     return _solution(problem, bases, budget, state)

@@ -76,7 +76,7 @@ def _chosen(square: np.ndarray, target: np.ndarray, state: State, budget: int) -
     keep = np.ones(len(loss), bool)
     if surplus > 0:
         keep[np.argsort(loss, kind="stable")[:surplus]] = False
-        threshold = float(loss[keep].min())
+        threshold = float(loss[keep].min(initial=np.inf))
     else:
         # More may pay next time.
         threshold = 0.5 * threshold
@@ -93,7 +93,9 @@ def _rough_threshold(square: np.ndarray, target: np.ndarray, budget: int) -> flo
     most = min(size, _ROUGH_GROWTH * budget // max(shapes, 1) + 4)
     _, _, loss = _paths(square, target, nothing, 0.0, most)
     rank = len(loss) - budget
-    return float(np.partition(loss, rank)[rank]) if rank > 0 else float(loss.min(initial=0.0))
+    if rank <= 0 or not budget:
+        return float(loss.max(initial=0.0) if not budget else loss.min(initial=0.0))
+    return float(np.partition(loss, rank)[rank])
 
 
 def _paths(

@@ -173,6 +173,42 @@ def paths(
 
 
 @compiled
+def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solve a symmetric system in place, by Cholesky; unknowns that depend on earlier ones become zero.
+
+    A number depends on others when its bone has lost its vertices, or moves with another.
+    """
+    n = right.shape[0]
+    free = np.ones(n, np.bool_)
+    for a in range(n):
+        length = matrix[a, a]
+        for b in range(a):
+            if free[b]:
+                s = matrix[a, b]
+                for k in range(b):
+                    s -= matrix[a, k] * matrix[b, k]
+                matrix[a, b] = s / matrix[b, b]
+            else:
+                matrix[a, b] = 0.0
+        rest = length
+        for k in range(a):
+            rest -= matrix[a, k] ** 2
+        free[a] = rest > _DEPENDENT * length
+        matrix[a, a] = np.sqrt(rest) if free[a] else 1.0
+    for a in range(n):
+        s = right[a]
+        for k in range(a):
+            s -= matrix[a, k] * right[k]
+        right[a] = s / matrix[a, a] if free[a] else 0.0
+    for a in range(n - 1, -1, -1):
+        s = right[a]
+        for k in range(a + 1, n):
+            s -= matrix[k, a] * right[k]
+        right[a] = s / matrix[a, a] if free[a] else 0.0
+    return right
+
+
+@compiled
 def values(
     gram: np.ndarray, targets: np.ndarray, start: np.ndarray, index: np.ndarray, out: np.ndarray
 ) -> None:
@@ -188,8 +224,7 @@ def values(
         for a in range(n):
             for b in range(n):
                 small[a, b] = gram[index[at + a], index[at + b]]
-            small[a, a] *= 1.0 + 1e-12
             right[a] = targets[s, index[at + a]]
-        found = np.linalg.solve(small, right)
+        found = _solved(small, right)
         for a in range(n):
             out[s, index[at + a]] = found[a]
