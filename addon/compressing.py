@@ -25,13 +25,14 @@ from .scene.compressed_state import (
 )
 from .scene.corrective_fit import add_correctives
 from .scene.double import role_of
-from .scene.error_view import show_error, shows_error
+from .scene.error_view import error_scale, show_error, shows_error
 from .scene.shape_source import ShapeSource, read_shapes
 
 __all__ = [
     "all_or_nothing",
     "build",
     "compressed_of",
+    "error_scale",
     "find_by_session",
     "has_shapes",
     "keep_sentence",

@@ -77,6 +77,9 @@ class CompressPanel(LikenessPanel, bpy.types.Panel):
         row.operator(Op.UPDATE_COMPRESSED, icon="FILE_REFRESH")
         shown = compressing.shows_error(made)
         row.operator(Op.SHOW_COMPRESSION_ERROR, text="Show Error", icon="COLOR", depress=shown)
+        if shown:
+            top = compressing.error_scale(made)
+            box.label(text=f"Dark blue is exact, red {top:g} mm and more", icon="COLORSET_01_VEC")
         box.operator(Op.EXPORT_SKIN, text="Export...", icon="EXPORT")
         box.enabled = not SESSION.job.active
 

@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from . import bpy_compat
-from .compressed_error import COLOUR_ATTRIBUTE
+from .compressed_error import COLOUR_ATTRIBUTE, TOP_PROPERTY
 
 _SHOWN = "likeness_skin_error_shown"
 """Of the object, JSON: what its slots had before."""
@@ -20,6 +20,11 @@ _MATERIAL = "Compression Error"
 def shows_error(obj: Any) -> bool:
     """Whether a compressed mesh wears the colours of its error."""
     return _SHOWN in obj
+
+
+def error_scale(obj: Any) -> float:
+    """Millimetres that the last colour stands for."""
+    return float(obj.get(TOP_PROPERTY, 0.0))
 
 
 def show_error(obj: Any, shown: bool) -> None:
