@@ -79,6 +79,9 @@ def _add_solver(verb: argparse.ArgumentParser) -> None:
         "--power", type=even, default=2, metavar="P", help="reference: of the error, even; default: 2"
     )
     verb.add_argument("--device", choices=DEVICES, default="auto", help="default: auto")
+    verb.add_argument(
+        "--sidecar", action="store_true", help="write RESULT.skin.json and .npz for engines as well"
+    )
     verb.add_argument("--sparse", action="store_true", help="write sparse matrices; smaller, and only ours")
     verb.add_argument("--resume", action="store_true", help="go on where a cancelled run stopped")
 
@@ -129,6 +132,11 @@ def run_skin(options: argparse.Namespace, progress: Progress) -> tuple[dict[str,
     end = 1.0 if played is None else 0.9
     skin, seconds = _compressed(model, options, subrange(progress, 0.02, end))
     value, lines = outcome(model, skin, options.solver, seconds, options.output)
+    if options.sidecar:
+        from .sidecar import write_sidecar
+
+        beside = [str(path) for path in write_sidecar(skin, options.output)]
+        value, lines = {**value, "sidecar": beside}, [*lines, f"For engines: {', '.join(beside)}"]
     if played is not None:
         try:
             more, text = _animated(model, skin, played, options, subrange(progress, end, 1.0))

@@ -89,6 +89,15 @@ def test_a_model_becomes_a_result_and_a_table(solver, model, tmp_path, capsys):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["face.npz", "out.npz"]
 
 
+def test_a_sidecar_is_written_beside_and_named(solver, model, tmp_path, capsys):
+    output = tmp_path / "out.npz"
+    status, said, _ = run(capsys, model, "-o", output, "--sidecar")
+    assert status == 0
+    for name in ("out.skin.json", "out.skin.npz"):
+        assert (tmp_path / name).is_file()
+        assert name in last_line(said)
+
+
 def test_every_option_reaches_the_solver(solver, model, tmp_path, capsys):
     options = "--bones 9 --influences 3 --coefficients 77 --alpha 2.5 --seed 4 --iterations 30 --power 4"
     options += " --device cpu --solver reference --sparse"

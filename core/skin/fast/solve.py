@@ -89,7 +89,7 @@ def _run(
     while turn < len(turns) and not _has_settled(state, turn - len(tightening(budget))):
         state = _turn(bases, state, turns[turn], turn)
         turn += 1
-        closing(turn / len(turns), "compress", f"Turn {turn}, RMSE {_rms(bases, state):.3g}")
+        closing(turn / len(turns), "compress", f"Turn {turn}, residual {_residual(bases, state):.3g}")
         checkpoint.keep(lambda: {**state.arrays(), "turn": np.array(turn)})  # noqa: B023  asked for at once
     return solve_transforms(bases, state, budget.coefficients, carried(bases, state), choose=False)
 
@@ -132,7 +132,7 @@ def _has_settled(state: State, turns: int) -> bool:
     return now <= 0.0 or before / now < (1.0 + _ENOUGH) ** 10
 
 
-def _rms(bases: Bases, state: State) -> float:
+def _residual(bases: Bases, state: State) -> float:
     """Root of the mean loss; the Laplacian's share is in it."""
     return float(np.sqrt(bases.mean_loss(state.loss)))
 
