@@ -3,8 +3,7 @@
 
 Here X^T is (N, 4P), column d P + j is weight j times coordinate d of (rest, 1); B is (3S, 4P) with the
 same columns. With p = 2 the (3S, N) residual is never formed: with Q = I + alpha L^T L all that is needed
-is Q X^T, the small G = X Q X^T and products of X and B with A. A enters through the moments v_d A_s, whose
-span is small.
+is Q X^T, the small G = X Q X^T and products of X and B with A, which is U R with fewer rows R.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from .problem import Problem
 from .reference_arrays import Array, Arrays
 
 _LEFT_OUT = 1e-9
-"""Share of the energy of the shapes, and of their moments, that may be missing from the gradient.
+"""Share of the energy of the shapes, each of one size, that may be missing from the gradient.
 
 Steps of Adam have one size however small a slope is, so small parts count early on: with 1e-7 the loss at
 iteration 1000 is 4% higher.
@@ -66,7 +65,11 @@ class Objective:
         self.scale = float(np.abs(problem.deltas).max(initial=0.0)) or 1.0
         """Near the largest residual, so that high powers of it neither vanish nor overflow; power not 2."""
         if power == 2:
-            self.moments = _Moments(xp, problem.deltas, self.point)
+            # Rows of one size: a small shape is then as exact, for its size, as a large one.
+            reach = np.sqrt(np.einsum("an,an->a", problem.deltas, problem.deltas))[:, None]
+            reach[reach == 0.0] = 1.0
+            left, rows = _low_rank(problem.deltas / reach)
+            self.left, self.rows = xp.array(left * reach), xp.array(np.ascontiguousarray(rows.T))
 
     def spread(self, weights: Array) -> Array:
         """(N, 4P) X^T of weights (N, P)."""
@@ -83,17 +86,16 @@ class Objective:
         squared = self.power == 2
         applied = self._applied(columns, identity=squared)
         by_matrix = matrix @ (columns.T @ applied)
-        by_weights = self._folded(applied @ (matrix.T @ matrix))
+        by_columns = applied @ (matrix.T @ matrix)
         if squared:
-            target = self.moments.by_matrix(weights)
-            by_matrix -= target
-            by_weights -= self.moments.by_weights(matrix)
+            by_matrix -= self.left @ (self.rows.T @ columns)
+            by_columns -= self.rows @ (self.left.T @ matrix)
         else:
             more_matrix, more_columns = self._power_slopes(matrix, columns)
             by_matrix += more_matrix
-            by_weights += self._folded(more_columns)
+            by_columns += more_columns
         factor = 2.0 / self.count
-        return transform_slope(self.xp, by_matrix * factor), by_weights * factor
+        return transform_slope(self.xp, by_matrix * factor), self._folded(by_columns) * factor
 
     def _applied(self, columns: Array, identity: bool) -> Array:
         """(N, 4P) Q X^T, Q = alpha L^T L, plus the identity if asked."""
@@ -151,46 +153,6 @@ class Objective:
             total += float((size**self.power).sum())
         mean = (total / self.count) ** (2.0 / self.power) * self.scale**2
         return mean + self.alpha * bends / self.count, largest
-
-
-class _Moments:
-    """The products of A with X^T through an orthonormal basis of the moments v_d A_s.
-
-    A = U R with few rows R, and the (N, 4r) moments v_d R_s = M V^T with few columns again. A product costs
-    N times bones times columns of M, instead of N times four bones times three shapes.
-    """
-
-    def __init__(self, xp: Arrays, deltas: np.ndarray, point: Array) -> None:
-        # Rows of one size: a small shape is then as exact, for its size, as a large one.
-        reach = np.sqrt(np.einsum("an,an->a", deltas, deltas))[:, None]
-        reach[reach == 0.0] = 1.0
-        left, rows = _low_rank(deltas / reach)
-        rank = len(rows)
-        place = xp.host(point)
-        moments = (rows[None] * place.T[:, None, :]).reshape(4 * rank, -1)
-        # The basis is chosen with all four coordinates of one size; what it spans is the same.
-        size = np.sqrt(np.square(place).mean(axis=0, dtype=np.float64)).clip(1e-12).repeat(rank)
-        size = size.astype(np.float32)[:, None]
-        moments /= size
-        basis, small = _low_rank(moments)
-        self.rank = rank
-        self.left = xp.array(left * reach)
-        self.basis = xp.array(basis * size)
-        """(4r, q) V"""
-        self.small = xp.array(np.ascontiguousarray(small.T))
-        """(N, q) M"""
-
-    def by_matrix(self, weights: Array) -> Array:
-        """(3S, 4P) A X^T."""
-        bones = weights.shape[1]
-        few = (self.basis @ (self.small.T @ weights)).reshape(4, self.rank, bones)
-        return self.left @ few.swapaxes(0, 1).reshape(self.rank, 4 * bones)
-
-    def by_weights(self, matrix: Array) -> Array:
-        """(N, P) sum over d of v_d (A^T B)."""
-        bones = matrix.shape[1] // 4
-        few = (self.left.T @ matrix).reshape(self.rank, 4, bones).swapaxes(0, 1)
-        return self.small @ (self.basis.T @ few.reshape(4 * self.rank, bones))
 
 
 def _low_rank(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
