@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -39,6 +39,15 @@ class State:
             rows = np.flatnonzero(self.count > slot)
             weights[rows, self.support[rows, slot]] = self.weight[rows, slot]
         return weights
+
+    def copied(self, *, all_kept: bool = False) -> State:
+        """A state whose weights may be changed without changing these; `all_kept` lists all numbers."""
+        weights = {name: getattr(self, name).copy() for name in ("support", "weight", "count")}
+        if not all_kept:
+            return replace(self, **weights)
+        shapes, size = self.numbers.shape
+        start = np.arange(shapes + 1) * size
+        return replace(self, **weights, kept_start=start, kept=np.tile(np.arange(size), shapes))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything, to be kept."""

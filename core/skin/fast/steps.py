@@ -13,6 +13,7 @@ import numpy as np
 
 from .bases import Bases, normal_equations, spread, transforms_of
 from .state import State
+from .worst import Worst
 
 _SLACK = 0.25
 """Numbers are looked at that gain at least this part of what the cheapest kept one was worth."""
@@ -34,18 +35,21 @@ def solve_transforms(
     places: tuple[np.ndarray, np.ndarray],
     *,
     choose: bool = True,
+    worst: Worst | None = None,
 ) -> State:
     """The best transforms for the weights as they are, `places` = `carried(bases, state)`.
 
     `budget`: how many numbers may differ from zero, None for all. `choose`: whether the kept numbers may
-    change.
+    change. `worst`: entries that count more than once; the numbers rest then.
     """
     square, target = normal_equations(bases, *places)
-    if budget is None or budget >= target.size:
+    if worst is not None:
+        found = replace(state, numbers=_kept_numbers(bases, square, target, state, worst))
+    elif budget is None or budget >= target.size:
         found = replace(state, numbers=_all_numbers(square, target))
     else:
         found = _chosen(square, target, state, budget) if choose else state
-        found = replace(found, numbers=_kept_numbers(square, target, found))
+        found = replace(found, numbers=_kept_numbers(bases, square, target, found, Worst()))
     numbers = found.numbers
     loss = bases.energy - 2.0 * float((target * numbers).sum()) + float(((numbers @ square) * numbers).sum())
     return replace(found, loss=loss, losses=[*state.losses, bases.mean_loss(loss)])
@@ -58,11 +62,16 @@ def _all_numbers(square: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.linalg.solve(square + np.diag(ridge), target.T).T
 
 
-def _kept_numbers(square: np.ndarray, target: np.ndarray, state: State) -> np.ndarray:
+def _kept_numbers(
+    bases: Bases, square: np.ndarray, target: np.ndarray, state: State, worst: Worst
+) -> np.ndarray:
     from .transform_kernels import values
 
     numbers = np.empty_like(target)
-    values(square, target, state.kept_start, state.kept, numbers)
+    heavier = worst.by_shape(len(target))
+    weights = state.dense() if len(worst.weight) else np.zeros((0, 0))
+    kept = state.kept_start, state.kept
+    values(square, target, *kept, *heavier, weights, bases.position, bases.shapes, numbers)
     return numbers
 
 
@@ -127,11 +136,12 @@ def solve_weights(
     spread_metric: np.ndarray,
     *,
     forwards: bool,
+    worst: Worst | None = None,
 ) -> None:
     """One pass over the vertices, each solved exactly while the others rest; changes the state's weights.
 
     `exchanges`: how often a vertex may take another bone. `spread_metric`: Q X^T. `forwards`: in which order
-    the pass goes.
+    the pass goes. `worst`: entries that count more than once.
     """
     from .weight_kernels import sweep
 
@@ -154,4 +164,7 @@ def solve_weights(
         state.count,
         influences,
         exchanges,
+        *(worst or Worst()).by_vertex(len(order)),
+        transforms,
+        bases.shapes,
     )

@@ -210,9 +210,23 @@ def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 @compiled
 def values(
-    gram: np.ndarray, targets: np.ndarray, start: np.ndarray, index: np.ndarray, out: np.ndarray
+    gram: np.ndarray,
+    targets: np.ndarray,
+    start: np.ndarray,
+    index: np.ndarray,
+    worst_start: np.ndarray,
+    worst_vertex: np.ndarray,
+    worst_weight: np.ndarray,
+    weights: np.ndarray,
+    position: np.ndarray,
+    shapes: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    """The best values (S, D) of the kept numbers, zero elsewhere."""
+    """The best values (S, D) of the kept numbers, zero elsewhere.
+
+    `worst_*`: CSR over the shapes of the vertices that count more than once in them, and how much more;
+    `weights` (n, P), `position` (n, 4) and `shapes` A (3S, n) are needed for those only.
+    """
     out[:] = 0.0
     for s in range(targets.shape[0]):
         n = start[s + 1] - start[s]
@@ -225,6 +239,36 @@ def values(
             for b in range(n):
                 small[a, b] = gram[index[at + a], index[at + b]]
             right[a] = targets[s, index[at + a]]
+        arm = np.empty((3, n))
+        for k in range(worst_start[s], worst_start[s + 1]):
+            i = worst_vertex[k]
+            _arms(index[at : at + n], weights[i], position[i], arm)
+            for axis in range(3):
+                wanted = worst_weight[k] * shapes[3 * s + axis, i]
+                for a in range(n):
+                    right[a] += wanted * arm[axis, a]
+                    own = worst_weight[k] * arm[axis, a]
+                    if own != 0.0:
+                        for b in range(n):
+                            small[a, b] += own * arm[axis, b]
         found = _solved(small, right)
         for a in range(n):
             out[s, index[at + a]] = found[a]
+
+
+@compiled
+def _arms(index: np.ndarray, weights: np.ndarray, position: np.ndarray, arm: np.ndarray) -> None:
+    """What each of the numbers `index` does to one vertex, by axis, into `arm` (3, n)."""
+    x, y, z = position[0], position[1], position[2]
+    for a in range(index.shape[0]):
+        share = weights[index[a] // 6]
+        kind = index[a] % 6
+        arm[0, a], arm[1, a], arm[2, a] = 0.0, 0.0, 0.0
+        if kind == 0:
+            arm[1, a], arm[2, a] = -share * z, share * y
+        elif kind == 1:
+            arm[0, a], arm[2, a] = share * z, -share * x
+        elif kind == 2:
+            arm[0, a], arm[1, a] = -share * y, share * x
+        else:
+            arm[kind - 3, a] = share

@@ -120,11 +120,18 @@ def sweep(
     count: np.ndarray,
     most: int,
     exchanges: int,
+    worst_start: np.ndarray,
+    worst_shape: np.ndarray,
+    worst_weight: np.ndarray,
+    transforms: np.ndarray,
+    shapes: np.ndarray,
 ) -> float:
     """One pass over the vertices in `order`; the decrease of half the objective.
 
-    `position` (N, 4), `gram` (4P, 4P) B^T B, Q as CSR,  `gradient` (N, 4P) = (B^T E Q)^T, `support`,
-    `weight` (N, K + 1), `count` (N,): all but the first five are updated.
+    `position` (N, 4), `gram` (4P, 4P) B^T B, Q as CSR, `gradient` (N, 4P) = (B^T E Q)^T, `support`, `weight`
+    (N, R), `count` (N,): the last four are updated. `worst_*`: CSR over the vertices of the shapes in which a
+    vertex counts more than once, and how much more; `transforms` B (3S, 4P) and `shapes` A (3S, N)
+    are needed for those only.
     """
     size = gram.shape[0]
     bones = size // 4
@@ -144,6 +151,10 @@ def sweep(
     new = np.empty(room)
     chol = np.empty((room, room))
     change = np.empty(size)
+    dearest = 0
+    for i in range(position.shape[0]):
+        dearest = max(dearest, worst_start[i + 1] - worst_start[i])
+    arm = np.empty((3 * dearest, bones))
     gained = 0.0
     for i in order:
         x, y, z, o = position[i, 0], position[i, 1], position[i, 2], position[i, 3]
@@ -161,8 +172,14 @@ def sweep(
         for a in range(n):
             best_support[a], best_w[a] = support[i, a], weight[i, a]
             before[support[i, a]] = weight[i, a]
+        arms = _weigh_more(
+            i, n, best_support, best_w, worst_start, worst_shape, worst_weight, transforms, shapes,
+            x, y, z, o, bones, g, arm,
+        )  # fmt: skip
         for a in range(n):
-            _hessian_row(hessian, known, best_support[a], gram, x, y, z, o, diagonal, folded, bones)
+            _hessian_row(
+                hessian, known, best_support[a], gram, x, y, z, o, diagonal, folded, bones, arm, arms
+            )
         # f(w) = w^T M w / 2 + c^T w with the gradient g at the weights as they are.
         for j in range(bones):
             s = g[j]
@@ -188,7 +205,7 @@ def sweep(
                     steepest, candidate = slope, j
             if candidate < 0:
                 break
-            _hessian_row(hessian, known, candidate, gram, x, y, z, o, diagonal, folded, bones)
+            _hessian_row(hessian, known, candidate, gram, x, y, z, o, diagonal, folded, bones, arm, arms)
             m = n + 1
             for a in range(n):
                 trial_support[a], trial_w[a] = best_support[a], best_w[a]
@@ -226,6 +243,8 @@ def _hessian_row(
     diagonal: float,
     folded: np.ndarray,
     bones: int,
+    arm: np.ndarray,
+    arms: int,
 ) -> None:
     """Row `bone` of M, unless it is there."""
     if known[bone]:
@@ -240,6 +259,51 @@ def _hessian_row(
         hessian[bone, j] = diagonal * (
             x * folded[k] + y * folded[k + 1] + z * folded[k + 2] + o * folded[k + 3]
         )
+    for r in range(arms):
+        own = arm[r, bone]
+        for j in range(bones):
+            hessian[bone, j] += own * arm[r, j]
+
+
+@compiled
+def _weigh_more(
+    i: int,
+    n: int,
+    support: np.ndarray,
+    w: np.ndarray,
+    worst_start: np.ndarray,
+    worst_shape: np.ndarray,
+    worst_weight: np.ndarray,
+    transforms: np.ndarray,
+    shapes: np.ndarray,
+    x: float,
+    y: float,
+    z: float,
+    o: float,
+    bones: int,
+    g: np.ndarray,
+    arm: np.ndarray,
+) -> int:
+    """Add to the gradient `g` what vertex i misses in its worst shapes.
+
+    Rows of `arm`: what each bone does there, scaled by the root of its weight, so that products of rows are
+    what the Hessian gains. Gives how many rows there are.
+    """
+    r = 0
+    for k in range(worst_start[i], worst_start[i + 1]):
+        root = np.sqrt(worst_weight[k])
+        for axis in range(3):
+            row = transforms[3 * worst_shape[k] + axis]
+            for j in range(bones):
+                at = 4 * j
+                arm[r, j] = root * (x * row[at] + y * row[at + 1] + z * row[at + 2] + o * row[at + 3])
+            missed = -root * shapes[3 * worst_shape[k] + axis, i]
+            for a in range(n):
+                missed += arm[r, support[a]] * w[a]
+            for j in range(bones):
+                g[j] += missed * arm[r, j]
+            r += 1
+    return r
 
 
 @compiled
