@@ -25,6 +25,8 @@ from .worst import Worst, missed_by
 
 ALPHA = 1.5
 BEGINNINGS = 3
+_OPENING = 6
+"""Turns of each beginning, and again of the best one."""
 _WIDEST = 40
 """Most influences of a vertex on the way; more cost much and gain nothing."""
 _CHOICE = 2
@@ -37,7 +39,7 @@ _TOLERANCE = 0.35
 """Distances above this part of the largest count more in them."""
 _PRICE = 0.05
 """By how much of itself the sum of squares may grow for that."""
-_ENOUGH = 1e-3
+_ENOUGH = 2e-3
 """The turns end when the loss falls by less than this part of itself in each."""
 
 
@@ -51,9 +53,9 @@ class Turn:
     exchanges: int
 
 
-def beginning(budget: Budget) -> list[Turn]:
-    """The first turns: all numbers, and weights that spread to more bones with each turn."""
-    return [Turn(min(budget.bones, _WIDEST), None, 8)] * 12
+def opening(budget: Budget) -> Turn:
+    """A first turn: all numbers, and weights that spread to more bones each time."""
+    return Turn(min(budget.bones, _WIDEST), None, 8)
 
 
 def tightening(budget: Budget) -> list[Turn]:
@@ -123,7 +125,7 @@ def _lower_worst(bases: Bases, budget: Budget, state: State) -> State:
 
 
 def _best_beginning(bases: Bases, budget: Budget, settings: Settings, progress: Progress) -> State:
-    """The best of several beginnings: after a dozen turns the better ones are the better ones at the end."""
+    """The best of several beginnings: those that are better after six turns are better at the end too."""
     best: State | None = None
     for number in range(BEGINNINGS):
         progress(number / BEGINNINGS, "begin", f"Finding bones, beginning {number + 1} of {BEGINNINGS}")
@@ -131,15 +133,17 @@ def _best_beginning(bases: Bases, budget: Budget, settings: Settings, progress: 
         if best is None or state.loss < best.loss:
             best = state
     assert best is not None
+    for number in range(_OPENING):
+        best = _turn(bases, best, opening(budget), number)
     return best
 
 
 def _begun(bases: Bases, budget: Budget, seed: int) -> State:
     bones = budget.bones - (bases.still_bone is not None)
-    turns = beginning(budget)
-    room = max(turns[0].influences, budget.influences) + 1
+    turn = opening(budget)
+    room = max(turn.influences, budget.influences) + 1
     state = first_state(clusters_of(bases, bones, seed), budget.bones, bases.n_shapes, room)
-    for number, turn in enumerate(turns):
+    for number in range(_OPENING):
         state = _turn(bases, state, turn, number)
     return state
 
