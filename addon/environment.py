@@ -30,6 +30,8 @@ PINS: tuple[str, ...] = (
     "av==18.1.0",
     "pillow==13.0.0",
     "scipy==1.17.1",
+    "numba==0.68.1",
+    "llvmlite==0.50.0",
     'mediapipe==0.10.21; python_version < "3.12"',
     'mediapipe==0.10.33; python_version >= "3.12"',
     "opencv-python-headless==4.11.0.86",
