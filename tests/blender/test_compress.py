@@ -312,3 +312,15 @@ def test_a_stopped_or_killed_worker_leaves_no_file(face, module, monkeypatch):
     with pytest.raises(RuntimeError, match="worker was killed"):
         compress()
     assert (everything(), temporary()) == (before, files)
+
+
+def test_a_linked_mesh_is_refused(face, worker, tmp_path):
+    path = str(tmp_path / "library.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with bpy.data.libraries.load(path, link=True) as (_there, wanted):
+        wanted.objects = ["Face"]
+    bpy.context.scene.collection.objects.link(bpy.data.objects["Face"])
+    bpy.context.view_layer.objects.active = bpy.data.objects["Face"]
+    with pytest.raises(RuntimeError, match="Face is linked from another file"):
+        compress()
