@@ -28,6 +28,10 @@ class AvatarError(LikenessError):
     """An avatar folder is missing, damaged or from a newer version."""
 
 
+class SplatError(LikenessError):
+    """A file or set of Gaussians is damaged, hostile or of another kind."""
+
+
 class WorkerError(LikenessError):
     """The worker process or its environment failed."""
 
