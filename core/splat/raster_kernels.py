@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compiled: projected Gaussians sorted by depth, dealt out to tiles, blended, and the way back.
+
+A tile of 16 x 16 px is two columns of eight pixels; a column's row is one `lanes` value. Inside a tile the
+Gaussians come one after the other, front to back, and each visits only the rows of a column that its ellipse
+reaches. The pixels' state stands in a small buffer meanwhile. A pixel takes no more Gaussians once less than
+1e-4 of the light comes through. A Gaussian's opacity is at most 0.99.
+
+The way back goes front to back too: with S the part of g . colour that is still to come, known at first from
+the finished picture, dL/dalpha = T g . c - S / (1 - alpha). Every pair of a tile and a Gaussian has a slot of
+its own, and the slots are summed in a fixed order: no atomics, and the same sums for any number of threads.
+"""
+
+from __future__ import annotations
+
+from math import ceil, floor, sqrt
+
+import numpy as np
+from numba import njit
+
+from .lanes_kernels import any_lane, compiled, exp2, least, load, most, ramp, select, spread, store, total
+from .project_kernels import CUT, MOMENTS
+
+STOP = np.float32(1e-4)
+"""Where less light than this comes through, nothing more is added."""
+MOST = np.float32(0.99)
+"""The largest opacity of a Gaussian in a pixel."""
+_EVERY = 8
+"""After so many Gaussians it is looked whether a column still lets light through."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def depth_order(records, boxes, count):
+    """Indices of the Gaussians that are seen, nearest first; equal depths keep their order. Radix sort."""
+    depths = records.view(np.uint32)
+    keys, order = np.empty(count, np.uint32), np.empty(count, np.int32)
+    histogram = np.zeros((3, 2048), np.int32)
+    n = 0
+    for g in range(count):
+        if boxes[4 * g + 1] > boxes[4 * g]:
+            key = depths[16 * g + 9]
+            keys[n], order[n] = key, g
+            histogram[0, key & 2047] += 1
+            histogram[1, (key >> 11) & 2047] += 1
+            histogram[2, key >> 22] += 1
+            n += 1
+    other_keys, other = np.empty(n, np.uint32), np.empty(n, np.int32)
+    keys, order = keys[:n], order[:n]
+    for turn in range(3):
+        shift = np.uint32(11 * turn)
+        start = 0
+        for bucket in range(2048):
+            size = histogram[turn, bucket]
+            histogram[turn, bucket] = start
+            start += size
+        for k in range(n):
+            key = keys[k]
+            bucket = (key >> shift) & np.uint32(2047)
+            where = histogram[turn, bucket]
+            histogram[turn, bucket] = where + 1
+            other_keys[where], other[where] = key, order[k]
+        keys, other_keys = other_keys, keys
+        order, other = other, order
+    return order
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def deal(order, boxes, count, tiles_x, tiles):
+    """For every tile its Gaussians from front to back, and the slots of their gradients.
+
+    -> starts (tiles + 1), Gaussians (pairs), slots (pairs), first slot of every Gaussian (count + 1).
+    """
+    starts = np.zeros(tiles + 1, np.int32)
+    offsets = np.empty(count + 1, np.int32)
+    pairs = 0
+    for g in range(count):
+        offsets[g] = pairs
+        x0, x1, y0, y1 = boxes[4 * g], boxes[4 * g + 1], boxes[4 * g + 2], boxes[4 * g + 3]
+        pairs += (x1 - x0) * (y1 - y0)
+        for y in range(y0, y1):
+            for x in range(x0, x1):
+                starts[y * tiles_x + x + 1] += 1
+    offsets[count] = pairs
+    for tile in range(tiles):
+        starts[tile + 1] += starts[tile]
+    cursor = starts.copy()
+    members, slots = np.empty(pairs, np.int32), np.empty(pairs, np.int32)
+    for k in range(order.shape[0]):
+        g = order[k]
+        slot = offsets[g]
+        x0, x1, y0, y1 = boxes[4 * g], boxes[4 * g + 1], boxes[4 * g + 2], boxes[4 * g + 3]
+        for y in range(y0, y1):
+            for x in range(x0, x1):
+                where = cursor[y * tiles_x + x]
+                cursor[y * tiles_x + x] = where + 1
+                members[where], slots[where] = g, slot
+                slot += 1
+    return starts, members, slots, offsets
+
+
+@compiled
+def _rows(records, at, left, top):
+    """First and last row (of 16) of the column whose first pixel is (left, top) that an ellipse reaches."""
+    half = np.float32(0.5)
+    near_x = np.float32(left) + half - records[at]
+    far_x = near_x + np.float32(7.0)
+    reach = records[at + 10]
+    x0, x1 = max(near_x, -reach), min(far_x, reach)
+    if x0 > x1 + np.float32(0.02) + np.float32(1e-5) * reach:
+        return 1, 0
+    lowest = records[at + 13]
+    slope, thin, across = records[at + 3], records[at + 12], records[at + 2]
+    wide = records[at + 5] - CUT
+    low = min(max(lowest, x0), x1)
+    high = min(max(-lowest, x0), x1)
+    zero = np.float32(0.0)
+    bottom = slope * low + np.float32(sqrt(max((wide - across * low * low) * thin, zero)))
+    above = slope * high - np.float32(sqrt(max((wide - across * high * high) * thin, zero)))
+    margin = np.float32(0.01) + np.float32(1e-5) * records[at + 11]
+    centre = records[at + 1] - np.float32(top) - half
+    first = max(ceil(max(centre + above - margin, zero)), 0)
+    last = floor(min(centre + bottom + margin, np.float32(15.0)))
+    return first, last
+
+
+@compiled
+def _open(state, at, step):
+    """Whether light comes through any of the 16 rows from `at` on."""
+    left = load(state, at)
+    for row in range(1, 16):
+        left = most(left, load(state, at + row * step))
+    return any_lane(left >= STOP)
+
+
+@compiled
+def blend(first, last, tiles_x, size, starts, members, records, background, image, alpha, depth, ends):
+    """Colour (H, W, 3), alpha and depth (H, W), all flat, of the tiles first <= tile < last.
+
+    `ends` (tiles): the Gaussian after the last that was looked at; the way back stops there too.
+    """
+    width, height = size
+    step = 40
+    state = np.empty(32 * step, np.float32)
+    one, zero = np.float32(1.0), np.float32(0.0)
+    through = np.empty(2, np.bool_)
+    for tile in range(first, last):
+        left, top = (tile % tiles_x) * 16, (tile // tiles_x) * 16
+        for row in range(32):
+            store(state, row * step, spread(one))
+            for k in range(8, step, 8):
+                store(state, row * step + k, spread(zero))
+        through[0] = through[1] = True
+        end = starts[tile + 1]
+        for n in range(starts[tile], starts[tile + 1]):
+            at = 16 * np.int64(members[n])
+            for column in range(2):
+                if not through[column]:
+                    continue
+                lo, hi = _rows(records, at, left + 8 * column, top)
+                if hi < lo:
+                    continue
+                dx = ramp() + (np.float32(left + 8 * column) + np.float32(0.5) - records[at])
+                level = records[at + 5] - records[at + 2] * (dx * dx)
+                t = (np.float32(top + lo) + np.float32(0.5) - records[at + 1]) - records[at + 3] * dx
+                steep = spread(records[at + 4])
+                red, green, blue = spread(records[at + 6]), spread(records[at + 7]), spread(records[at + 8])
+                far = spread(records[at + 9])
+                where = (16 * column + lo) * step
+                for _ in range(hi - lo + 1):
+                    power = level - steep * (t * t)
+                    light = load(state, where)
+                    visible = (power >= CUT) & (light >= STOP)
+                    a = select(visible, least(exp2(power), MOST), zero)
+                    w = a * light
+                    store(state, where, light - w)
+                    store(state, where + 8, load(state, where + 8) + w * red)
+                    store(state, where + 16, load(state, where + 16) + w * green)
+                    store(state, where + 24, load(state, where + 24) + w * blue)
+                    store(state, where + 32, load(state, where + 32) + w * far)
+                    t = t + one
+                    where += step
+            if n & (_EVERY - 1) == 0:
+                through[0] = _open(state, 0, step)
+                through[1] = _open(state, 16 * step, step)
+                if not (through[0] or through[1]):
+                    end = n + 1
+                    break
+        ends[tile] = end
+        for row in range(min(16, height - top)):
+            for x in range(min(16, width - left)):
+                where = ((x >> 3) * 16 + row) * step + (x & 7)
+                pixel = (top + row) * width + left + x
+                light = state[where]
+                opaque = one - light
+                alpha[pixel] = opaque
+                depth[pixel] = state[where + 32] / opaque if opaque > zero else zero
+                image[3 * pixel] = state[where + 8] + light * background[0]
+                image[3 * pixel + 1] = state[where + 16] + light * background[1]
+                image[3 * pixel + 2] = state[where + 24] + light * background[2]
+
+
+@compiled
+def blend_back(
+    first, last, tiles_x, size, starts, ends, members, slots, records, image, alpha, d_image, d_alpha, moments
+):
+    """The gradients of a tile's Gaussians, into `moments` (pairs, 9), flat, by slot."""
+    width, height = size
+    step = 40
+    state = np.empty(32 * step, np.float32)
+    one, zero = np.float32(1.0), np.float32(0.0)
+    through = np.empty(2, np.bool_)
+    for tile in range(first, last):
+        left, top = (tile % tiles_x) * 16, (tile // tiles_x) * 16
+        for k in range(32 * step):
+            state[k] = zero
+        for row in range(min(16, height - top)):
+            for x in range(min(16, width - left)):
+                where = ((x >> 3) * 16 + row) * step + (x & 7)
+                pixel = (top + row) * width + left + x
+                red, green, blue = d_image[3 * pixel], d_image[3 * pixel + 1], d_image[3 * pixel + 2]
+                ahead = red * image[3 * pixel] + green * image[3 * pixel + 1] + blue * image[3 * pixel + 2]
+                state[where] = one
+                state[where + 8] = ahead - d_alpha[pixel] * (one - alpha[pixel])
+                state[where + 16], state[where + 24], state[where + 32] = red, green, blue
+        through[0] = through[1] = True
+        for n in range(starts[tile], ends[tile]):
+            at = 16 * np.int64(members[n])
+            m0, m1, m2 = spread(zero), spread(zero), spread(zero)
+            m3, m4, m5 = spread(zero), spread(zero), spread(zero)
+            c0, c1, c2 = spread(zero), spread(zero), spread(zero)
+            for column in range(2):
+                if not through[column]:
+                    continue
+                lo, hi = _rows(records, at, left + 8 * column, top)
+                if hi < lo:
+                    continue
+                dx = ramp() + (np.float32(left + 8 * column) + np.float32(0.5) - records[at])
+                level = records[at + 5] - records[at + 2] * (dx * dx)
+                t = (np.float32(top + lo) + np.float32(0.5) - records[at + 1]) - records[at + 3] * dx
+                steep = spread(records[at + 4])
+                red, green, blue = spread(records[at + 6]), spread(records[at + 7]), spread(records[at + 8])
+                where = (16 * column + lo) * step
+                q0, q1, q2 = spread(zero), spread(zero), spread(zero)
+                for _ in range(hi - lo + 1):
+                    tt = t * t
+                    power = level - steep * tt
+                    light = load(state, where)
+                    visible = (power >= CUT) & (light >= STOP)
+                    raw = exp2(power)
+                    a = select(visible, least(raw, MOST), zero)
+                    w = a * light
+                    gr, gg, gb = load(state, where + 16), load(state, where + 24), load(state, where + 32)
+                    shine = gr * red + gg * green + gb * blue
+                    ahead = load(state, where + 8) - w * shine
+                    store(state, where, light - w)
+                    store(state, where + 8, ahead)
+                    c0, c1, c2 = c0 + w * gr, c1 + w * gg, c2 + w * gb
+                    # dL/dalpha times alpha; nothing where alpha is held at its most
+                    q = select(raw <= MOST, w * shine - a * ahead / (one - a), zero)
+                    q0, q1, q2 = q0 + q, q1 + q * t, q2 + q * tt
+                    t = t + one
+                    where += step
+                qx, qtx = q0 * dx, q1 * dx
+                m0, m1, m2 = m0 + q0, m1 + qx, m2 + qx * dx
+                m3, m4, m5 = m3 + q1, m4 + qtx, m5 + q2
+            slot = 9 * np.int64(slots[n])
+            moments[slot], moments[slot + 1], moments[slot + 2] = total(m0), total(m1), total(m2)
+            moments[slot + 3], moments[slot + 4], moments[slot + 5] = total(m3), total(m4), total(m5)
+            moments[slot + 6], moments[slot + 7], moments[slot + 8] = total(c0), total(c1), total(c2)
+            if n & (_EVERY - 1) == 0:
+                through[0] = _open(state, 0, step)
+                through[1] = _open(state, 16 * step, step)
+        for n in range(ends[tile], starts[tile + 1]):
+            slot = 9 * np.int64(slots[n])
+            for k in range(MOMENTS):
+                moments[slot + k] = zero
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def gathered(moments, offsets, sums, first, last):
+    """Sums (m, 9) of every Gaussian's slots."""
+    for g in range(first, last):
+        for k in range(9):
+            sums[9 * g + k] = 0.0
+        for slot in range(offsets[g], offsets[g + 1]):
+            for k in range(9):
+                sums[9 * g + k] += moments[9 * slot + k]
