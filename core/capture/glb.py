@@ -59,7 +59,7 @@ def read_model(member: Member | Path) -> ModelFacts:
     if isinstance(member, Path):
         member = Member(member.name, member.stat().st_size, member)
     try:
-        document, binary = _document(member)
+        document, binary = document_of(member)
         check_structure(document, binary)
         return _facts(document)
     except RecursionError as problem:
@@ -73,8 +73,8 @@ def _refused(member: Member, why: str) -> CaptureError:
     return CaptureError(f"{member.name} is damaged or no model that can be used{said}.", "Export it again.")
 
 
-def _document(member: Member) -> tuple[dict[str, Any], int]:
-    """The JSON of a GLB, and the bytes of its binary chunk."""
+def document_of(member: Member) -> tuple[dict[str, Any], int]:
+    """The JSON of a GLB, and how many bytes its binary chunk has; ValueError where it is none."""
     if member.size > MAX_GLB_BYTES:
         raise ValueError(f"it has {member.size} bytes")
     with member.open() as stream:

@@ -89,6 +89,8 @@ def moved(gaussians: Gaussians, matrix: Array) -> Gaussians:
 
     Under stretching the ellipsoids get new axes; colours turn with the rotation next to the transform.
     """
+    if np.array_equal(matrix, np.eye(4)):
+        return gaussians
     linear = np.asarray(matrix, np.float64)[:3, :3]
     left, sizes, right = np.linalg.svd(np.where(np.isfinite(matrix).all(), linear, 0.0))
     turn = left @ right

@@ -114,11 +114,15 @@ def read_spz(path: Path) -> Gaussians:
     another file.
     """
     try:
-        data = _unpacked(read_bytes(path, LARGEST_FILE))
-        count, degree, bits, version = _header(data)
-        return _gaussians(data[_HEADER.size :], count, degree, bits, version)
+        return decoded(read_bytes(path, LARGEST_FILE))
     except ValueError as problem:
         raise SplatError(f"{path.name} is damaged or no .spz that can be used: {problem}.") from None
+
+
+def decoded(data: bytes) -> Gaussians:
+    """Gaussians of the bytes of an .spz; ValueError says in half a sentence what is wrong with them."""
+    unpacked = _unpacked(data)
+    return _gaussians(unpacked[_HEADER.size :], *_header(unpacked))
 
 
 def _unpacked(data: bytes) -> bytes:
