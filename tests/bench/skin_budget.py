@@ -102,7 +102,8 @@ def chart(results: Results) -> Chart:
             panel(f"RMSE, mm ({middle:,} coefficients)", by_influences, "influences", "rmse_mm"),
         )
         rows.append((TITLES[name], panels))
-    return Chart("Bones", tuple(str(bones) for bones in BONES), tuple(rows))
+    usual = f"{DEFAULT.bones} bones, {DEFAULT.influences} influences, {DEFAULT.coefficients:,} coefficients"
+    return Chart("Bones", tuple(str(bones) for bones in BONES), tuple(rows), f"The default is {usual}.")
 
 
 def panel(title: str, entries: Sequence[dict[str, float]], x: str, y: str) -> Panel:

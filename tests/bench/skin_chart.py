@@ -42,6 +42,8 @@ class Chart:
     key: str
     names: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Panel, ...]], ...]
+    note: str = ""
+    """Beside the key."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def _key(chart: Chart) -> Iterator[str]:
         yield line(x, 18, x + 22, 18, COLOURS[index], 2.2)
         yield _mark(x + 11, 18, COLOURS[index])
         yield text(x + 28, 22, name, size=12)
+    yield text(62 + 62 * len(chart.names) + 16, 22, chart.note, size=12, fill=DIM)
 
 
 def _mark(x: float, y: float, colour: str) -> str:
