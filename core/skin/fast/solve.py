@@ -127,11 +127,12 @@ def _lower_worst(bases: Bases, budget: Budget, state: State) -> State:
 def _best_beginning(bases: Bases, budget: Budget, settings: Settings, progress: Progress) -> State:
     """The best of several beginnings: those that are better after six turns are better at the end too."""
     best: State | None = None
+    progress(0.0, "begin", "Finding bones; a first run compiles the solver, some ten seconds")
     for number in range(BEGINNINGS):
-        progress(number / BEGINNINGS, "begin", f"Finding bones, beginning {number + 1} of {BEGINNINGS}")
         state = _begun(bases, budget, settings.seed + number)
         if best is None or state.loss < best.loss:
             best = state
+        progress((number + 1) / (BEGINNINGS + 1), "begin", f"Finding bones, {number + 1} of {BEGINNINGS}")
     assert best is not None
     for number in range(_OPENING):
         best = _turn(bases, best, opening(budget), number)
