@@ -216,6 +216,46 @@ def scatter(typing: Any, array: Any, index: Any, step: Any, value: Any) -> Any:
 
 
 @instruction
+def pick(typing: Any, array: Any, rows: Any, index: Any, step: Any, column: Any) -> Any:
+    """array[step * row + column] of eight neighbouring `rows` (int32), from the index on."""
+
+    def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        row = _address(context, builder, sig.args[1], args[1], args[2])
+        found = ir.Constant(_floats, ir.Undefined)
+        for lane in range(WIDTH):
+            number = builder.load(builder.gep(row, [ir.Constant(_i32, lane)]))
+            flat = builder.mul(builder.sext(number, ir.IntType(64)), args[3])
+            at = _address(context, builder, sig.args[0], args[0], builder.add(flat, args[4]))
+            found = builder.insert_element(found, builder.load(at), ir.Constant(_i32, lane))
+        return found
+
+    return lanes(array, rows, types.int64, types.int64, types.int64), code
+
+
+@instruction
+def store_whole(typing: Any, array: Any, index: Any, value: Any) -> Any:
+    """Write eight neighbours of an int32 array, cut to whole numbers."""
+
+    def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        where = _address(context, builder, sig.args[0], args[0], args[1])
+        whole = builder.fptosi(args[2], _ints)
+        builder.store(whole, builder.bitcast(where, _ints.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.none(array, types.int64, lanes), code
+
+
+@instruction
+def item(typing: Any, array: Any, index: Any) -> Any:
+    """One number of a C-contiguous array, without the care for negative indices."""
+
+    def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load(_address(context, builder, sig.args[0], args[0], args[1]))
+
+    return array.dtype(array, types.int64), code
+
+
+@instruction
 def select(typing: Any, where: Any, yes: Any, no: Any) -> Any:
     """Of `yes` where the mask is true, of `no` elsewhere, whatever stands there (NaN too)."""
 

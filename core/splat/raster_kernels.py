@@ -13,20 +13,32 @@ its own, and the slots are summed in a fixed order: no atomics, and the same sum
 
 from __future__ import annotations
 
-from math import ceil, floor, sqrt
-
 import numpy as np
 from numba import njit
 
-from .lanes_kernels import any_lane, compiled, exp2, least, load, most, ramp, select, spread, store, total
+from .lanes_kernels import (
+    any_lane,
+    compiled,
+    exp2,
+    item,
+    least,
+    load,
+    most,
+    pick,
+    ramp,
+    root,
+    select,
+    spread,
+    store,
+    store_whole,
+    total,
+)
 from .project_kernels import CUT, MOMENTS
 
 STOP = np.float32(1e-4)
 """Where less light than this comes through, nothing more is added."""
 MOST = np.float32(0.99)
 """The largest opacity of a Gaussian in a pixel."""
-_EVERY = 8
-"""After so many Gaussians it is looked whether a column still lets light through."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -84,7 +96,8 @@ def deal(order, boxes, count, tiles_x, tiles):
     for tile in range(tiles):
         starts[tile + 1] += starts[tile]
     cursor = starts.copy()
-    members, slots = np.empty(pairs, np.int32), np.empty(pairs, np.int32)
+    # Members are read in eights: seven more than there are.
+    members, slots = np.zeros(pairs + 7, np.int32), np.empty(pairs, np.int32)
     for k in range(order.shape[0]):
         g = order[k]
         slot = offsets[g]
@@ -99,28 +112,31 @@ def deal(order, boxes, count, tiles_x, tiles):
 
 
 @compiled
-def _rows(records, at, left, top):
-    """First and last row (of 16) of the column whose first pixel is (left, top) that an ellipse reaches."""
-    half = np.float32(0.5)
-    near_x = np.float32(left) + half - records[at]
-    far_x = near_x + np.float32(7.0)
-    reach = records[at + 10]
-    x0, x1 = max(near_x, -reach), min(far_x, reach)
-    if x0 > x1 + np.float32(0.02) + np.float32(1e-5) * reach:
-        return 1, 0
-    lowest = records[at + 13]
-    slope, thin, across = records[at + 3], records[at + 12], records[at + 2]
-    wide = records[at + 5] - CUT
-    low = min(max(lowest, x0), x1)
-    high = min(max(-lowest, x0), x1)
-    zero = np.float32(0.0)
-    bottom = slope * low + np.float32(sqrt(max((wide - across * low * low) * thin, zero)))
-    above = slope * high - np.float32(sqrt(max((wide - across * high * high) * thin, zero)))
-    margin = np.float32(0.01) + np.float32(1e-5) * records[at + 11]
-    centre = records[at + 1] - np.float32(top) - half
-    first = max(ceil(max(centre + above - margin, zero)), 0)
-    last = floor(min(centre + bottom + margin, np.float32(15.0)))
-    return first, last
+def _reach(records, members, n, left, top, out):
+    """Rows of both columns that the ellipses of eight Gaussians reach: the first and the one after the last.
+
+    Into `out` (32): first rows in the left column, ends there, first rows in the right column, ends.
+    """
+    half, zero = np.float32(0.5), np.float32(0.0)
+    x = (np.float32(left) + half) - pick(records, members, n, 16, 0)
+    y = pick(records, members, n, 16, 1) - (np.float32(top) + half)
+    reach, tall = pick(records, members, n, 16, 10), pick(records, members, n, 16, 11)
+    across, slope = pick(records, members, n, 16, 2), pick(records, members, n, 16, 3)
+    wide, thin = pick(records, members, n, 16, 5) - CUT, pick(records, members, n, 16, 12)
+    lowest = pick(records, members, n, 16, 13)
+    highest = zero - lowest
+    margin = np.float32(0.01) + np.float32(1e-5) * tall
+    close = np.float32(0.02) + np.float32(1e-5) * reach
+    for column in range(2):
+        x0, x1 = most(x, zero - reach), least(x + np.float32(7.0), reach)
+        low, high = least(most(lowest, x0), x1), least(most(highest, x0), x1)
+        bottom = slope * low + root(most((wide - across * low * low) * thin, zero))
+        above = slope * high - root(most((wide - across * high * high) * thin, zero))
+        first = least(most(y + above - margin + np.float32(1.0), zero), np.float32(16.0))
+        end = least(most(y + bottom + margin + np.float32(1.0), zero), np.float32(16.0))
+        store_whole(out, 16 * column, first)
+        store_whole(out, 16 * column + 8, select(x0 <= x1 + close, end, zero))
+        x = x + np.float32(8.0)
 
 
 @compiled
@@ -142,49 +158,49 @@ def blend(first, last, tiles_x, size, starts, members, records, background, imag
     step = 40
     state = np.empty(32 * step, np.float32)
     one, zero = np.float32(1.0), np.float32(0.0)
-    through = np.empty(2, np.bool_)
+    through, rows = np.empty(2, np.int32), np.empty(32, np.int32)
     for tile in range(first, last):
         left, top = (tile % tiles_x) * 16, (tile // tiles_x) * 16
         for row in range(32):
             store(state, row * step, spread(one))
             for k in range(8, step, 8):
                 store(state, row * step + k, spread(zero))
-        through[0] = through[1] = True
+        through[0] = through[1] = 1
         end = starts[tile + 1]
-        for n in range(starts[tile], starts[tile + 1]):
-            at = 16 * np.int64(members[n])
-            for column in range(2):
-                if not through[column]:
-                    continue
-                lo, hi = _rows(records, at, left + 8 * column, top)
-                if hi < lo:
-                    continue
-                dx = ramp() + (np.float32(left + 8 * column) + np.float32(0.5) - records[at])
-                level = records[at + 5] - records[at + 2] * (dx * dx)
-                t = (np.float32(top + lo) + np.float32(0.5) - records[at + 1]) - records[at + 3] * dx
-                steep = spread(records[at + 4])
-                red, green, blue = spread(records[at + 6]), spread(records[at + 7]), spread(records[at + 8])
-                far = spread(records[at + 9])
-                where = (16 * column + lo) * step
-                for _ in range(hi - lo + 1):
-                    power = level - steep * (t * t)
-                    light = load(state, where)
-                    visible = (power >= CUT) & (light >= STOP)
-                    a = select(visible, least(exp2(power), MOST), zero)
-                    w = a * light
-                    store(state, where, light - w)
-                    store(state, where + 8, load(state, where + 8) + w * red)
-                    store(state, where + 16, load(state, where + 16) + w * green)
-                    store(state, where + 24, load(state, where + 24) + w * blue)
-                    store(state, where + 32, load(state, where + 32) + w * far)
-                    t = t + one
-                    where += step
-            if n & (_EVERY - 1) == 0:
-                through[0] = _open(state, 0, step)
-                through[1] = _open(state, 16 * step, step)
-                if not (through[0] or through[1]):
-                    end = n + 1
-                    break
+        for base in range(starts[tile], starts[tile + 1], 8):
+            _reach(records, members, base, left, top, rows)
+            for j in range(min(8, starts[tile + 1] - base)):
+                at = 16 * np.int64(item(members, base + j))
+                for column in range(2):
+                    lo, hi = item(rows, 16 * column + j), item(rows, 16 * column + 8 + j)
+                    if lo >= hi or item(through, column) == 0:
+                        continue
+                    dx = ramp() + (np.float32(left + 8 * column) + np.float32(0.5) - item(records, at))
+                    level = item(records, at + 5) - item(records, at + 2) * (dx * dx)
+                    t = np.float32(top + lo) + np.float32(0.5) - item(records, at + 1)
+                    t = t - item(records, at + 3) * dx
+                    steep = spread(item(records, at + 4))
+                    red, green = spread(item(records, at + 6)), spread(item(records, at + 7))
+                    blue, far = spread(item(records, at + 8)), spread(item(records, at + 9))
+                    where = (16 * column + lo) * step
+                    for _ in range(hi - lo):
+                        power = level - steep * (t * t)
+                        light = load(state, where)
+                        visible = (power >= CUT) & (light >= STOP)
+                        a = select(visible, least(exp2(power), MOST), zero)
+                        w = a * light
+                        store(state, where, light - w)
+                        store(state, where + 8, load(state, where + 8) + w * red)
+                        store(state, where + 16, load(state, where + 16) + w * green)
+                        store(state, where + 24, load(state, where + 24) + w * blue)
+                        store(state, where + 32, load(state, where + 32) + w * far)
+                        t = t + one
+                        where += step
+            through[0] = _open(state, 0, step)
+            through[1] = _open(state, 16 * step, step)
+            if not (through[0] or through[1]):
+                end = min(base + 8, end)
+                break
         ends[tile] = end
         for row in range(min(16, height - top)):
             for x in range(min(16, width - left)):
@@ -208,7 +224,7 @@ def blend_back(
     step = 40
     state = np.empty(32 * step, np.float32)
     one, zero = np.float32(1.0), np.float32(0.0)
-    through = np.empty(2, np.bool_)
+    through, rows = np.empty(2, np.int32), np.empty(32, np.int32)
     for tile in range(first, last):
         left, top = (tile % tiles_x) * 16, (tile // tiles_x) * 16
         for k in range(32 * step):
@@ -222,54 +238,55 @@ def blend_back(
                 state[where] = one
                 state[where + 8] = ahead - d_alpha[pixel] * (one - alpha[pixel])
                 state[where + 16], state[where + 24], state[where + 32] = red, green, blue
-        through[0] = through[1] = True
-        for n in range(starts[tile], ends[tile]):
-            at = 16 * np.int64(members[n])
-            m0, m1, m2 = spread(zero), spread(zero), spread(zero)
-            m3, m4, m5 = spread(zero), spread(zero), spread(zero)
-            c0, c1, c2 = spread(zero), spread(zero), spread(zero)
-            for column in range(2):
-                if not through[column]:
-                    continue
-                lo, hi = _rows(records, at, left + 8 * column, top)
-                if hi < lo:
-                    continue
-                dx = ramp() + (np.float32(left + 8 * column) + np.float32(0.5) - records[at])
-                level = records[at + 5] - records[at + 2] * (dx * dx)
-                t = (np.float32(top + lo) + np.float32(0.5) - records[at + 1]) - records[at + 3] * dx
-                steep = spread(records[at + 4])
-                red, green, blue = spread(records[at + 6]), spread(records[at + 7]), spread(records[at + 8])
-                where = (16 * column + lo) * step
-                q0, q1, q2 = spread(zero), spread(zero), spread(zero)
-                for _ in range(hi - lo + 1):
-                    tt = t * t
-                    power = level - steep * tt
-                    light = load(state, where)
-                    visible = (power >= CUT) & (light >= STOP)
-                    raw = exp2(power)
-                    a = select(visible, least(raw, MOST), zero)
-                    w = a * light
-                    gr, gg, gb = load(state, where + 16), load(state, where + 24), load(state, where + 32)
-                    shine = gr * red + gg * green + gb * blue
-                    ahead = load(state, where + 8) - w * shine
-                    store(state, where, light - w)
-                    store(state, where + 8, ahead)
-                    c0, c1, c2 = c0 + w * gr, c1 + w * gg, c2 + w * gb
-                    # dL/dalpha times alpha; nothing where alpha is held at its most
-                    q = select(raw <= MOST, w * shine - a * ahead / (one - a), zero)
-                    q0, q1, q2 = q0 + q, q1 + q * t, q2 + q * tt
-                    t = t + one
-                    where += step
-                qx, qtx = q0 * dx, q1 * dx
-                m0, m1, m2 = m0 + q0, m1 + qx, m2 + qx * dx
-                m3, m4, m5 = m3 + q1, m4 + qtx, m5 + q2
-            slot = 9 * np.int64(slots[n])
-            moments[slot], moments[slot + 1], moments[slot + 2] = total(m0), total(m1), total(m2)
-            moments[slot + 3], moments[slot + 4], moments[slot + 5] = total(m3), total(m4), total(m5)
-            moments[slot + 6], moments[slot + 7], moments[slot + 8] = total(c0), total(c1), total(c2)
-            if n & (_EVERY - 1) == 0:
-                through[0] = _open(state, 0, step)
-                through[1] = _open(state, 16 * step, step)
+        through[0] = through[1] = 1
+        for base in range(starts[tile], ends[tile], 8):
+            _reach(records, members, base, left, top, rows)
+            for j in range(min(8, ends[tile] - base)):
+                at = 16 * np.int64(item(members, base + j))
+                m0, m1, m2 = spread(zero), spread(zero), spread(zero)
+                m3, m4, m5 = spread(zero), spread(zero), spread(zero)
+                c0, c1, c2 = spread(zero), spread(zero), spread(zero)
+                for column in range(2):
+                    lo, hi = item(rows, 16 * column + j), item(rows, 16 * column + 8 + j)
+                    if lo >= hi or item(through, column) == 0:
+                        continue
+                    dx = ramp() + (np.float32(left + 8 * column) + np.float32(0.5) - item(records, at))
+                    level = item(records, at + 5) - item(records, at + 2) * (dx * dx)
+                    t = np.float32(top + lo) + np.float32(0.5) - item(records, at + 1)
+                    t = t - item(records, at + 3) * dx
+                    steep = spread(item(records, at + 4))
+                    red, green = spread(item(records, at + 6)), spread(item(records, at + 7))
+                    blue = spread(item(records, at + 8))
+                    where = (16 * column + lo) * step
+                    q0, q1, q2 = spread(zero), spread(zero), spread(zero)
+                    for _ in range(hi - lo):
+                        tt = t * t
+                        power = level - steep * tt
+                        light = load(state, where)
+                        visible = (power >= CUT) & (light >= STOP)
+                        raw = exp2(power)
+                        a = select(visible, least(raw, MOST), zero)
+                        w = a * light
+                        gr, gg, gb = load(state, where + 16), load(state, where + 24), load(state, where + 32)
+                        shine = gr * red + gg * green + gb * blue
+                        ahead = load(state, where + 8) - w * shine
+                        store(state, where, light - w)
+                        store(state, where + 8, ahead)
+                        c0, c1, c2 = c0 + w * gr, c1 + w * gg, c2 + w * gb
+                        # dL/dalpha times alpha; nothing where alpha is held at its most
+                        q = select(raw <= MOST, w * shine - a * ahead / (one - a), zero)
+                        q0, q1, q2 = q0 + q, q1 + q * t, q2 + q * tt
+                        t = t + one
+                        where += step
+                    qx, qtx = q0 * dx, q1 * dx
+                    m0, m1, m2 = m0 + q0, m1 + qx, m2 + qx * dx
+                    m3, m4, m5 = m3 + q1, m4 + qtx, m5 + q2
+                slot = 9 * np.int64(item(slots, base + j))
+                moments[slot], moments[slot + 1], moments[slot + 2] = total(m0), total(m1), total(m2)
+                moments[slot + 3], moments[slot + 4], moments[slot + 5] = total(m3), total(m4), total(m5)
+                moments[slot + 6], moments[slot + 7], moments[slot + 8] = total(c0), total(c1), total(c2)
+            through[0] = _open(state, 0, step)
+            through[1] = _open(state, 16 * step, step)
         for n in range(ends[tile], starts[tile + 1]):
             slot = 9 * np.int64(slots[n])
             for k in range(MOMENTS):
