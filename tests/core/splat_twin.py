@@ -150,3 +150,50 @@ def blend(
         "depth": depth.reshape(plane),
         "margin": margin.detach().amin((0, 1)).reshape(plane) if len(z) else torch.ones(plane),
     }
+
+
+def render_in_tiles(
+    means: Tensor,
+    scales: Tensor,
+    rotations: Tensor,
+    opacities: Tensor,
+    colours: Tensor,
+    view: View,
+    background: Tensor,
+    tile: int = 16,
+) -> Tensor:
+    """The image (H, W, 3) of large scenes: in every tile only the Gaussians that reach it."""
+    centre, covariance, factor, z = project(means, scales, rotations, view, False)
+    if colours.ndim == 3:
+        colours = colours_of(means, colours, view)
+    opacities = opacities * factor
+    order = torch.argsort(z.detach(), stable=True)
+    precision = torch.linalg.inv(covariance)
+    with torch.no_grad():
+        wide = 2 * torch.log((opacities * 255).clamp_min(1e-12))
+        variances = torch.stack([covariance[:, 0, 0], covariance[:, 1, 1]], 1)
+        half = (wide[:, None] * variances).clamp_min(0.0).sqrt()
+        low, high = (centre - half)[order], (centre + half)[order]
+        seen = (wide > 0)[order]
+    rows = []
+    for top in range(0, view.height, tile):
+        in_row = seen & (low[:, 1] < top + tile) & (high[:, 1] > top)
+        columns = []
+        for left in range(0, view.width, tile):
+            who = order[in_row & (low[:, 0] < left + tile) & (high[:, 0] > left)]
+            ys, xs = torch.meshgrid(
+                torch.arange(top, min(top + tile, view.height), dtype=z.dtype) + 0.5,
+                torch.arange(left, min(left + tile, view.width), dtype=z.dtype) + 0.5,
+                indexing="ij",
+            )
+            x, y = xs.reshape(1, -1) - centre[who, 0:1], ys.reshape(1, -1) - centre[who, 1:2]
+            a, b, c = precision[who, 0, 0:1], precision[who, 0, 1:2], precision[who, 1, 1:2]
+            raw = opacities[who, None] * torch.exp(-0.5 * (a * x * x + c * y * y) - b * x * y)
+            alpha = torch.where(raw >= 1 / 255, raw.clamp_max(0.99), 0.0)
+            light = torch.cumprod(torch.cat([torch.ones(1, xs.numel()), 1 - alpha]), 0)[:-1]
+            alpha = torch.where(light >= 1e-4, alpha, 0.0)
+            left_over = (1 - alpha).prod(0)
+            colour = torch.einsum("np,nc->pc", alpha * light, colours[who]) + left_over[:, None] * background
+            columns.append(colour.reshape(*xs.shape, 3))
+        rows.append(torch.cat(columns, 1))
+    return torch.cat(rows)
