@@ -18,7 +18,7 @@ import math
 import pickle
 import pickletools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -44,19 +44,29 @@ _SPARSE_STUBS = {
 _LARGEST_SET = 1000
 
 
-def load_pickle(data: bytes, name: str, *, objects: bool = False, noun: str = "head model") -> Any:
+def load_pickle(
+    data: bytes,
+    name: str,
+    *,
+    objects: bool = False,
+    noun: str = "head model",
+    makers: Mapping[tuple[str, str], Any] | None = None,
+    outside: Callable[[Any], Any] | None = None,
+) -> Any:
     """What a pickle holds, as dicts, lists, strings, numbers and numpy arrays; sparse matrices become dense.
 
-    `objects`: also arrays of Python objects, as numpy writes a pickled dict. ModelError in one sentence, with
-    `name` and the `noun` of what it should be, for a file that is too large, damaged, or asks for anything
-    that is not on the list.
+    `objects`: also arrays of Python objects, as numpy writes a pickled dict. `makers`: what else stands for
+    names (module, name): functions of ours, or things that cannot be called. `outside`: what an outside
+    object, which a format keeps beside the pickle, is by its id; without it there is none. ModelError in one
+    sentence, with `name` and the `noun` of what it should be, for a file that is too large, damaged, or asks
+    for anything that is not on the list.
     """
     if len(data) > LARGEST_FILE:
         raise ModelError(f"{name} is larger than {LARGEST_FILE >> 20} MB and cannot be a {noun}.")
     try:
-        _walk(data)
+        _walk(data, outside is not None)
         budget = Budget(max(64 << 20, 4 * len(data)))
-        return resolved(_Unpickler(data, budget).load(), objects, budget)
+        return resolved(_Unpickler(data, budget, makers or {}, outside).load(), objects, budget)
     except _Refused as problem:
         raise ModelError(
             f"{name} was not opened: it asks for {problem}, which no {noun} needs.",
@@ -93,8 +103,12 @@ class _Refused(Exception):
     """Names what a pickle asked for and does not get."""
 
 
-def _walk(data: bytes) -> None:
-    """Read all opcodes without doing them. The readers check every announced length against what is there."""
+def _walk(data: bytes, outside: bool) -> None:
+    """Read all opcodes without doing them. The readers check every announced length against what is there.
+
+    `outside`: whether binary ids of outside objects are allowed.
+    """
+    refused = _REFUSED - {"BINPERSID"} if outside else _REFUSED
     stream = io.BytesIO(data)
     for _ in range(MOST_OPCODES):
         opcode = _OPCODES.get(stream.read(1).decode("latin1"))
@@ -103,7 +117,7 @@ def _walk(data: bytes) -> None:
         argument = _argument(stream, opcode)
         if opcode.name == "STOP":
             return
-        if opcode.name in _REFUSED:
+        if opcode.name in refused:
             raise _Refused("an outside object")
         if opcode.name in _PUTS and not (isinstance(argument, int) and 0 <= argument <= MOST_OPCODES):
             raise ValueError("a memo index is out of range")
@@ -124,12 +138,27 @@ def _argument(stream: io.BytesIO, opcode: pickletools.OpcodeInfo) -> Any:
 class _Unpickler(pickle.Unpickler):
     """`pickle.Unpickler` whose every global is one of ours."""
 
-    def __init__(self, data: bytes, budget: Budget) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        budget: Budget,
+        makers: Mapping[tuple[str, str], Any],
+        outside: Callable[[Any], Any] | None,
+    ) -> None:
         super().__init__(io.BytesIO(data), fix_imports=False, encoding="latin1")
-        self._budget = budget
+        self._budget, self._makers, self._outside = budget, makers, outside
+
+    def persistent_load(self, pid: Any) -> Any:
+        """What the reader of the format says an outside object is."""
+        if self._outside is None:
+            raise _Refused("an outside object")
+        return self._outside(pid)
 
     def find_class(self, module: str, name: str) -> Any:
         """The inert stand-in for a name, or `_Refused`."""
+        if (module, name) in self._makers:
+            maker = self._makers[module, name]
+            return _Call(maker) if callable(maker) else maker
         found = self._array_maker(module, name) if _NUMPY.fullmatch(module) else None
         if found is None and _CHUMPY.fullmatch(module) and name.isidentifier():
             found = ObjectStub
