@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Eight float32 numbers as one value inside compiled functions, so that a loop is SIMD by construction.
+"""Sixteen float32 numbers as one value inside compiled functions, so that a loop is SIMD by construction.
 
 numba leaves it to LLVM whether a loop becomes SIMD, and a branch or an index too many makes it slower eight
-times without a word. `Lanes` is LLVM's `<8 x float>`: every operation on it is one vector instruction where
-the processor has AVX, two where it has SSE or NEON, and its meaning is the same everywhere.
+times without a word. `lanes` is LLVM's `<16 x float>`: every operation on it is one vector instruction where
+the processor has AVX-512, two where it has AVX, four with SSE or NEON, and its meaning is the same everywhere.
 
 Products and sums may be contracted to fused multiply-adds; nothing else is reordered. Scalars mix freely and
 become float32. Indices into arrays are not checked.
@@ -20,7 +20,7 @@ from numba import njit, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-WIDTH = 8
+WIDTH = 16
 
 compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
 
@@ -34,17 +34,17 @@ _FLAGS = ("contract", "nsz", "arcp")
 
 
 class LanesType(types.Type):
-    """Eight float32."""
+    """Sixteen float32."""
 
     def __init__(self) -> None:
-        super().__init__("float32x8")
+        super().__init__("float32x16")
 
 
 class MaskType(types.Type):
-    """Eight truth values."""
+    """Sixteen truth values."""
 
     def __init__(self) -> None:
-        super().__init__("bool1x8")
+        super().__init__("bool1x16")
 
 
 lanes, mask = LanesType(), MaskType()
@@ -154,18 +154,28 @@ def spread(typing: Any, value: Any) -> Any:
 
 
 @instruction
-def ramp(typing: Any) -> Any:
-    """0, 1, ... 7."""
+def across(typing: Any) -> Any:
+    """0, 1, ... 7, 0, 1, ... 7: the columns of a block of 8 x 2 pixels."""
 
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return ir.Constant(_floats, [float(lane) for lane in range(WIDTH)])
+        return ir.Constant(_floats, [float(lane % 8) for lane in range(WIDTH)])
+
+    return lanes(), code
+
+
+@instruction
+def down(typing: Any) -> Any:
+    """Eight times 0, eight times 1: the rows of a block of 8 x 2 pixels."""
+
+    def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return ir.Constant(_floats, [float(lane // 8) for lane in range(WIDTH)])
 
     return lanes(), code
 
 
 @instruction
 def load(typing: Any, array: Any, index: Any) -> Any:
-    """Eight neighbours of a C-contiguous float32 array, from the flat index on."""
+    """Sixteen neighbours of a C-contiguous float32 array, from the flat index on."""
 
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         where = _address(context, builder, sig.args[0], args[0], args[1])
@@ -176,7 +186,7 @@ def load(typing: Any, array: Any, index: Any) -> Any:
 
 @instruction
 def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
-    """Write eight neighbours."""
+    """Write sixteen neighbours."""
 
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         where = _address(context, builder, sig.args[0], args[0], args[1])
@@ -188,7 +198,7 @@ def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
 
 @instruction
 def gather(typing: Any, array: Any, index: Any, step: Any) -> Any:
-    """Eight numbers at flat index, index + step, ..."""
+    """Sixteen numbers at flat index, index + step, ..."""
 
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         where = _address(context, builder, sig.args[0], args[0], args[1])
@@ -203,7 +213,7 @@ def gather(typing: Any, array: Any, index: Any, step: Any) -> Any:
 
 @instruction
 def scatter(typing: Any, array: Any, index: Any, step: Any, value: Any) -> Any:
-    """Write eight numbers to flat index, index + step, ..."""
+    """Write sixteen numbers to flat index, index + step, ..."""
 
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         where = _address(context, builder, sig.args[0], args[0], args[1])
@@ -217,7 +227,7 @@ def scatter(typing: Any, array: Any, index: Any, step: Any, value: Any) -> Any:
 
 @instruction
 def pick(typing: Any, array: Any, rows: Any, index: Any, step: Any, column: Any) -> Any:
-    """array[step * row + column] of eight neighbouring `rows` (int32), from the index on."""
+    """array[step * row + column] of sixteen neighbouring `rows` (int32), from the index on."""
 
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         row = _address(context, builder, sig.args[1], args[1], args[2])
@@ -234,7 +244,7 @@ def pick(typing: Any, array: Any, rows: Any, index: Any, step: Any, column: Any)
 
 @instruction
 def store_whole(typing: Any, array: Any, index: Any, value: Any) -> Any:
-    """Write eight neighbours of an int32 array, cut to whole numbers."""
+    """Write sixteen neighbours of an int32 array, cut to whole numbers."""
 
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         where = _address(context, builder, sig.args[0], args[0], args[1])
@@ -328,6 +338,37 @@ def total(typing: Any, value: Any) -> Any:
         return builder.extract_element(left, ir.Constant(_i32, 0))
 
     return types.float32(lanes), code
+
+
+_PAIRS = (
+    ((0, 8, 2, 10, 4, 12, 6, 14), (1, 9, 3, 11, 5, 13, 7, 15)),
+    ((0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15)),
+    ((0, 1, 2, 3, 8, 9, 10, 11), (4, 5, 6, 7, 12, 13, 14, 15)),
+)
+
+
+@instruction
+def add_totals(
+    typing: Any, array: Any, index: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any
+) -> Any:
+    """Add to eight neighbours of an array the sums over the lanes of eight values."""
+
+    def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        eight = ir.VectorType(_f32, 8)
+        halves = [ir.Constant(ir.VectorType(_i32, 8), list(range(at, at + 8))) for at in (0, 8)]
+        parts = [builder.fadd(*(builder.shuffle_vector(x, x, half) for half in halves)) for x in args[2:]]
+        for first, second in _PAIRS:
+            shuffles = [ir.Constant(ir.VectorType(_i32, 8), list(order)) for order in (first, second)]
+            parts = [
+                builder.fadd(*(builder.shuffle_vector(x, y, order) for order in shuffles))
+                for x, y in zip(parts[::2], parts[1::2], strict=True)
+            ]
+        where = _address(context, builder, sig.args[0], args[0], args[1])
+        where = builder.bitcast(where, eight.as_pointer())
+        builder.store(builder.fadd(builder.load(where, align=4), parts[0]), where, align=4)
+        return context.get_dummy_value()
+
+    return types.none(array, types.int64, *([lanes] * 8)), code
 
 
 # exp2(f) = 1 + f p(f) on [-0.5, 0.5], p through Chebyshev's points: relative error below 2.1e-7.

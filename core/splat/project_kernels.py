@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compiled: Gaussians into the picture and the way back, eight at a time.
+"""Compiled: Gaussians into the picture and the way back, sixteen at a time.
 
 EWA splatting (Zwicker et al. 2001; Kerbl et al. 2023): the projection is linearised at the mean, J = d(pixel)
 / d(camera point), so the standard deviations along the own axes become the columns of a (2, 3) matrix
@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit
 
 from .lanes_kernels import (
+    WIDTH,
     compiled,
     exp2,
     gather,
@@ -96,45 +97,45 @@ def _camera_point(camera, x, y, z):
 
 @compiled
 def _harmonics(out, degree, x, y, z):
-    """Values of the real spherical harmonics in the direction (x, y, z), eight floats each."""
+    """Values of the real spherical harmonics in the direction (x, y, z), sixteen floats each."""
     store(out, 0, spread(_C0))
     if degree > 0:
-        store(out, 8, -_C1 * y)
-        store(out, 16, _C1 * z)
-        store(out, 24, -_C1 * x)
+        store(out, 16, -_C1 * y)
+        store(out, 32, _C1 * z)
+        store(out, 48, -_C1 * x)
     if degree > 1:
-        store(out, 32, _C2[0] * x * y)
-        store(out, 40, -_C2[0] * y * z)
-        store(out, 48, _C2[1] * (2.0 * z * z - x * x - y * y))
-        store(out, 56, -_C2[0] * x * z)
-        store(out, 64, _C2[2] * (x * x - y * y))
+        store(out, 64, _C2[0] * x * y)
+        store(out, 80, -_C2[0] * y * z)
+        store(out, 96, _C2[1] * (2.0 * z * z - x * x - y * y))
+        store(out, 112, -_C2[0] * x * z)
+        store(out, 128, _C2[2] * (x * x - y * y))
     if degree > 2:
-        store(out, 72, -_C3[0] * y * (3.0 * x * x - y * y))
-        store(out, 80, _C3[1] * x * y * z)
-        store(out, 88, -_C3[2] * y * (4.0 * z * z - x * x - y * y))
-        store(out, 96, _C3[3] * z * (2.0 * z * z - 3.0 * x * x - 3.0 * y * y))
-        store(out, 104, -_C3[2] * x * (4.0 * z * z - x * x - y * y))
-        store(out, 112, _C3[4] * z * (x * x - y * y))
-        store(out, 120, -_C3[0] * x * (x * x - 3.0 * y * y))
+        store(out, 144, -_C3[0] * y * (3.0 * x * x - y * y))
+        store(out, 160, _C3[1] * x * y * z)
+        store(out, 176, -_C3[2] * y * (4.0 * z * z - x * x - y * y))
+        store(out, 192, _C3[3] * z * (2.0 * z * z - 3.0 * x * x - 3.0 * y * y))
+        store(out, 208, -_C3[2] * x * (4.0 * z * z - x * x - y * y))
+        store(out, 224, _C3[4] * z * (x * x - y * y))
+        store(out, 240, -_C3[0] * x * (x * x - 3.0 * y * y))
 
 
 @compiled
 def _slope(s, degree, x, y, z):
-    """Gradient in x, y, z of sum s_k Y_k; the eight weights s_k stand in `s` as the values do."""
-    gx = -_C1 * load(s, 24)
-    gy = -_C1 * load(s, 8)
-    gz = _C1 * load(s, 16)
+    """Gradient in x, y, z of sum s_k Y_k; the weights s_k stand in `s` as the values do."""
+    gx = -_C1 * load(s, 48)
+    gy = -_C1 * load(s, 16)
+    gz = _C1 * load(s, 32)
     if degree > 1:
-        a, b, c = _C2[0] * load(s, 32), -_C2[0] * load(s, 40), _C2[1] * load(s, 48)
-        d, e = -_C2[0] * load(s, 56), _C2[2] * load(s, 64)
+        a, b, c = _C2[0] * load(s, 64), -_C2[0] * load(s, 80), _C2[1] * load(s, 96)
+        d, e = -_C2[0] * load(s, 112), _C2[2] * load(s, 128)
         gx = gx + a * y - 2.0 * c * x + d * z + 2.0 * e * x
         gy = gy + a * x + b * z - 2.0 * c * y - 2.0 * e * y
         gz = gz + b * y + 4.0 * c * z + d * x
     if degree > 2:
         xx, yy, zz = x * x, y * y, z * z
-        a, b, c = -_C3[0] * load(s, 72), _C3[1] * load(s, 80), -_C3[2] * load(s, 88)
-        d, e, f = _C3[3] * load(s, 96), -_C3[2] * load(s, 104), _C3[4] * load(s, 112)
-        g = -_C3[0] * load(s, 120)
+        a, b, c = -_C3[0] * load(s, 144), _C3[1] * load(s, 160), -_C3[2] * load(s, 176)
+        d, e, f = _C3[3] * load(s, 192), -_C3[2] * load(s, 208), _C3[4] * load(s, 224)
+        g = -_C3[0] * load(s, 240)
         gx = gx + 6.0 * a * x * y + b * y * z - 2.0 * c * x * y - 6.0 * d * x * z
         gx = gx + e * (4.0 * zz - 3.0 * xx - yy) + 2.0 * f * x * z + 3.0 * g * (xx - yy)
         gy = gy + 3.0 * a * (xx - yy) + b * x * z + c * (4.0 * zz - xx - 3.0 * yy) - 6.0 * d * y * z
@@ -187,15 +188,15 @@ def project(
     means, scales, rotations, opacities, coefficients, degree, stored, compensated, camera, size, first, last,
     records, boxes,
 ):  # fmt: skip
-    """Gaussians first <= i < last (multiples of eight) into `records` (m, 16) and `boxes` (m, 4) of int32.
+    """Gaussians first <= i < last (multiples of WIDTH) into `records` (m, 16) and `boxes` (m, 4) of int32.
 
-    All inputs are flat, of m >= last rows, m a multiple of eight. A box is the tiles that the Gaussian
+    All inputs are flat, of m >= last rows, m a multiple of WIDTH. A box is the tiles that the Gaussian
     reaches, from and to (excluded) in x, then in y; it is empty where it is not seen.
     """
     width, height = size
-    values = np.empty(128, np.float32)
+    values = np.empty(16 * WIDTH, np.float32)
     columns = coefficients.shape[0] // (means.shape[0] // 3)
-    for i in range(first, last, 8):
+    for i in range(first, last, WIDTH):
         wx, wy, wz = gather(means, 3 * i, 3), gather(means, 3 * i + 1, 3), gather(means, 3 * i + 2, 3)
         x, y, z = _camera_point(camera, wx, wy, wz)
         seen = z >= camera[16]
@@ -247,11 +248,11 @@ def project(
             for colour in range(3):
                 value = spread(np.float32(0.5))
                 for k in range((degree + 1) ** 2):
-                    value = value + load(values, 8 * k) * gather(
+                    value = value + load(values, WIDTH * k) * gather(
                         coefficients, columns * i + 3 * k + colour, columns
                     )
                 scatter(records, at + 6 + colour, 16, most(value, np.float32(0.0)))
-        for g in range(i, i + 8):
+        for g in range(i, i + WIDTH):
             _box(records, boxes, g, width, height)
 
 
@@ -283,9 +284,9 @@ def back(
 
     `d_screen` (m, 2): gradient of the mean in the picture, per px.
     """
-    values, weights = np.empty(128, np.float32), np.zeros(128, np.float32)
+    values, weights = np.empty(16 * WIDTH, np.float32), np.zeros(16 * WIDTH, np.float32)
     columns = coefficients.shape[0] // (means.shape[0] // 3)
-    for i in range(first, last, 8):
+    for i in range(first, last, WIDTH):
         wx, wy, wz = gather(means, 3 * i, 3), gather(means, 3 * i + 1, 3), gather(means, 3 * i + 2, 3)
         x, y, z = _camera_point(camera, wx, wy, wz)
         seen = gather(records, 16 * i + 10, 16) > np.float32(0.0)
@@ -394,17 +395,17 @@ def back(
             length = root(most(x * x + y * y + z * z, _TINY))
             x, y, z = x / length, y / length, z / length
             _harmonics(values, degree, x, y, z)
-            for w in range(0, 128, 8):
+            for w in range(0, 16 * WIDTH, WIDTH):
                 store(weights, w, spread(nothing))
             for colour in range(3):
                 lit = gather(records, 16 * i + 6 + colour, 16) > nothing
                 g_colour = select(seen & lit, gather(sums, at + 6 + colour, 9), nothing)
                 for w in range((degree + 1) ** 2):
                     where = columns * i + 3 * w + colour
-                    scatter(d_coefficients, where, columns, g_colour * load(values, 8 * w))
+                    scatter(d_coefficients, where, columns, g_colour * load(values, WIDTH * w))
                     if w > 0:
-                        weight = load(weights, 8 * w) + g_colour * gather(coefficients, where, columns)
-                        store(weights, 8 * w, weight)
+                        weight = load(weights, WIDTH * w) + g_colour * gather(coefficients, where, columns)
+                        store(weights, WIDTH * w, weight)
             if degree > 0:
                 gx, gy, gz = _slope(weights, degree, x, y, z)
                 along = gx * x + gy * y + gz * z

@@ -27,6 +27,8 @@ Array = np.ndarray
 
 TILE = 16
 """px: side of the squares a picture is drawn in."""
+BLOCK = 16
+"""Gaussians are projected so many at a time: the kernels' `WIDTH`."""
 CHUNKS = 8
 """Pieces of the work for each thread, so that none waits long for the last."""
 
@@ -174,7 +176,7 @@ def gradients(rendered: Rendered, d_image: Array, d_alpha: Array | None = None) 
     padded = len(made.offsets) - 1
     sums = np.empty(9 * padded, np.float32)
     _in_pieces(
-        lambda first, last: gathered(moments, made.offsets, sums, first, last), padded, 8, made.threads
+        lambda first, last: gathered(moments, made.offsets, sums, first, last), padded, BLOCK, made.threads
     )
     return _unprojected(made, sums)
 
@@ -202,29 +204,29 @@ def _inputs(gaussians: Gaussians | Activated) -> tuple[list[Array], bool]:
 
 
 def _blocks(gaussians: Gaussians | Activated) -> list[tuple[list[Array], int, int]]:
-    """Flat arrays whose length is a multiple of eight, with the Gaussian they begin at and their number.
+    """Flat arrays whose length is a multiple of BLOCK, with the Gaussian they begin at and their number.
 
-    Of arrays that do not divide by eight only the last rows are copied.
+    Of arrays that do not divide by it only the last rows are copied.
     """
     arrays, _ = _inputs(gaussians)
-    count, whole = len(gaussians), len(gaussians) // 8 * 8
+    count, whole = len(gaussians), len(gaussians) // BLOCK * BLOCK
     blocks = [([array[:whole].reshape(-1) for array in arrays], 0, whole)] if whole else []
     if count > whole:
-        tails = [np.zeros((8, *array.shape[1:]), np.float32) for array in arrays]
+        tails = [np.zeros((BLOCK, *array.shape[1:]), np.float32) for array in arrays]
         for tail, array in zip(tails, arrays, strict=True):
             tail[: count - whole] = array[whole:]
         tails[0][count - whole :] = np.nan  # nowhere: not seen
-        blocks.append(([tail.reshape(-1) for tail in tails], whole, 8))
+        blocks.append(([tail.reshape(-1) for tail in tails], whole, BLOCK))
     return blocks
 
 
 def _projected(
     gaussians: Gaussians | Activated, camera: Array, size: tuple[int, int], compensated: bool, threads: int
 ) -> tuple[Array, Array]:
-    """Records (m, 16) and boxes (m, 4) of tiles, flat, m a multiple of eight."""
+    """Records (m, 16) and boxes (m, 4) of tiles, flat, m a multiple of BLOCK."""
     from .project_kernels import project
 
-    padded = -(-len(gaussians) // 8) * 8
+    padded = -(-len(gaussians) // BLOCK) * BLOCK
     records, boxes = np.empty(16 * padded, np.float32), np.empty(4 * padded, np.int32)
     stored = isinstance(gaussians, Gaussians)
     for arrays, begin, count in _blocks(gaussians):
@@ -237,7 +239,7 @@ def _projected(
                 camera, size, first, last, into[0], into[1],
             )  # fmt: skip
 
-        _in_pieces(piece, count, 8, threads)
+        _in_pieces(piece, count, BLOCK, threads)
     return records, boxes
 
 
@@ -264,7 +266,7 @@ def _unprojected(made: Context, sums: Array) -> GaussianGradients | ActivatedGra
                 into[0], into[1], into[2], into[3], into[4], into[5],
             )  # fmt: skip
 
-        _in_pieces(piece, rows, 8, made.threads)
+        _in_pieces(piece, rows, BLOCK, made.threads)
     kind = GaussianGradients if stored else ActivatedGradients
     return kind(*(array[:count] for array in found))
 
