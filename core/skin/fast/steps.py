@@ -48,11 +48,24 @@ def solve_transforms(
     elif budget is None or budget >= target.size:
         found = replace(state, numbers=_all_numbers(square, target))
     else:
-        found = _chosen(square, target, state, budget) if choose else state
-        found = replace(found, numbers=_kept_numbers(bases, square, target, found, Worst()))
-    numbers = found.numbers
-    loss = bases.energy - 2.0 * float((target * numbers).sum()) + float(((numbers @ square) * numbers).sum())
+        found = _solved(bases, square, target, state)
+        if choose:
+            chosen = _solved(bases, square, target, _chosen(square, target, state, budget))
+            # What was kept was looked at too, but what is left out step by step need not be the least.
+            fits = 0 < len(state.kept) <= budget
+            better = _loss(square, target, chosen.numbers) <= _loss(square, target, found.numbers)
+            found = chosen if better or not fits else replace(found, threshold=chosen.threshold)
+    loss = bases.energy + _loss(square, target, found.numbers)
     return replace(found, loss=loss, losses=[*state.losses, bases.mean_loss(loss)])
+
+
+def _loss(square: np.ndarray, target: np.ndarray, numbers: np.ndarray) -> float:
+    """tr(E Q E^T) but for what no number changes."""
+    return float(((numbers @ square) * numbers).sum()) - 2.0 * float((target * numbers).sum())
+
+
+def _solved(bases: Bases, square: np.ndarray, target: np.ndarray, state: State) -> State:
+    return replace(state, numbers=_kept_numbers(bases, square, target, state, Worst()))
 
 
 def _all_numbers(square: np.ndarray, target: np.ndarray) -> np.ndarray:

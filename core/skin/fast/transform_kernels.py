@@ -10,11 +10,8 @@ diagonal of the inverse). Both are free of units: radians and metres are never c
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-# Division by zero gives infinity instead of a branch in every loop, and sums may be taken in any order:
-# both are what lets a loop be vectorised. Infinity and NaN keep their meaning.
-compiled = njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
+from .simplex_kernels import compiled
 
 _DEPENDENT = 1e-10
 """Columns whose remainder is below this part of their length are held to be combinations of others."""
