@@ -3,7 +3,7 @@
 
 numba leaves it to LLVM whether a loop becomes SIMD, and a branch or an index too many makes it slower eight
 times without a word. `lanes` is LLVM's `<16 x float>`: every operation on it is one vector instruction where
-the processor has AVX-512, two where it has AVX, four with SSE or NEON, and its meaning is the same everywhere.
+the processor has AVX-512, two where it has AVX, four with SSE or NEON; its meaning is the same everywhere.
 
 Products and sums may be contracted to fused multiply-adds; nothing else is reordered. Scalars mix freely and
 become float32. Indices into arrays are not checked.
