@@ -243,7 +243,7 @@ def test_many_nodes_cannot_multiply_a_mesh(tmp_path):
     write_gltf(tmp_path / "a.glb", gaussians(3, 0))
     document, binary = opened(tmp_path / "a.glb")
     document["nodes"] = [{"name": "n"} for _ in range(5)]
-    document["scenes"] = [{"nodes": [0, 1, 2, 3, 4] * 30_000}]
+    document["scenes"] = [{"nodes": [0, 1, 2, 3, 4] * 5_000}]
     packed(tmp_path / "b.glb", document, binary)
     refused(read_gltf, tmp_path / "b.glb", "too many nodes")
 
@@ -251,4 +251,4 @@ def test_many_nodes_cannot_multiply_a_mesh(tmp_path):
 def test_damage_never_ends_in_another_error(tmp_path):
     write_gltf(tmp_path / "a.glb", gaussians(2, 0))
     data = (tmp_path / "a.glb").read_bytes()
-    never_another_error(read_gltf, tmp_path / "bad.glb", data, range(0, len(data), 29))
+    never_another_error(read_gltf, tmp_path / "bad.glb", data, range(0, len(data), 61))

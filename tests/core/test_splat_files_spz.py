@@ -9,7 +9,7 @@ import struct
 
 import numpy as np
 import pytest
-from splat_file_samples import gaussians, never_another_error, refused
+from splat_file_samples import gaussians, never_another_error, refused, same
 
 from core import rotation
 from core.errors import SplatError
@@ -98,7 +98,7 @@ def test_what_is_no_such_file_is_refused(tmp_path):
     refused(read_spz, path, "missing")
     for content, match in (
         (b"", "cut off|gzip"),
-        (data, "version 4"),
+        (data, "version 3, which|cut off"),
         (b"no gzip at all, really", "gzip"),
         (gzip.compress(data[:10]), "cut off"),
         (gzip.compress(data[:-1]), "cut off"),
@@ -121,15 +121,61 @@ def test_what_is_no_such_file_is_refused(tmp_path):
         write_spz(path, gaussians(2, spread=1e9))
 
 
+def version_4(data: bytes, extension: bytes = b"") -> bytes:
+    """The content of a version 3 file in streams of its own, as the README says of version 4."""
+    zstandard = pytest.importorskip("zstandard")
+    count, degree = struct.unpack_from("<I", data, 8)[0], data[12]
+    widths = (9, 1, 3, 3, 4, 3 * ((degree + 1) ** 2 - 1))
+    parts, at = [], 16
+    for width in widths:
+        parts.append(data[at : at + width * count])
+        at += width * count
+    parts = [part for part in parts if part]
+    packed = [zstandard.ZstdCompressor().compress(part) for part in parts]
+    flags = 2 if extension else 0
+    head = data[:4] + b"\4\0\0\0" + data[8:14] + bytes([flags, len(parts)])
+    head += struct.pack("<I", 32 + len(extension)) + bytes(12) + extension
+    table = [struct.pack("<QQ", len(p), len(part)) for p, part in zip(packed, parts, strict=True)]
+    return b"".join([head, *table, *packed])
+
+
+@pytest.mark.parametrize("degree", [0, 2])
+def test_version_4_is_read(tmp_path, degree):
+    write_spz(tmp_path / "a.spz", gaussians(40, degree))
+    data = gzip.decompress((tmp_path / "a.spz").read_bytes())
+    for extension in (b"", struct.pack("<IIf", 0xADBE0002, 4, 1.0)):
+        (tmp_path / "b.spz").write_bytes(version_4(data, extension))
+        same(read_spz(tmp_path / "b.spz"), read_spz(tmp_path / "a.spz"), 1e-9)
+
+
+def test_damaged_files_of_version_4_are_refused(tmp_path):
+    path = tmp_path / "bad.spz"
+    write_spz(tmp_path / "a.spz", gaussians(9, 1))
+    good = version_4(gzip.decompress((tmp_path / "a.spz").read_bytes()))
+    for content, match in (
+        (good[:20], "cut off"),
+        (good[:-5], "longer"),
+        (good[:16] + struct.pack("<I", 2**31) + good[20:], "table"),
+        (good[:16] + bytes(4) + good[20:], "table"),
+        (good[:15] + b"\xff" + good[16:], "longer|table"),
+        (good[:15] + b"\x02" + good[16:], "cut off|damaged"),
+        (good[:40] + struct.pack("<Q", 2**50) + good[48:], "longer"),
+        (good[:-40] + bytes(40), "damaged|cut off"),
+    ):
+        path.write_bytes(content)
+        refused(read_spz, path, match)
+    never_another_error(read_spz, path, good, range(0, len(good), 19))
+
+
 def test_a_bomb_stays_small(tmp_path):
     """What follows the announced length is never unpacked."""
     write_spz(tmp_path / "a.spz", gaussians(5, 1))
     data = gzip.decompress((tmp_path / "a.spz").read_bytes())
-    (tmp_path / "a.spz").write_bytes(gzip.compress(data + bytes(50 << 20), 1))
+    (tmp_path / "a.spz").write_bytes(gzip.compress(data + bytes(20 << 20), 1))
     assert len(read_spz(tmp_path / "a.spz")) == 5
 
 
 def test_damage_never_ends_in_another_error(tmp_path):
     write_spz(tmp_path / "a.spz", gaussians(5, 1))
     data = (tmp_path / "a.spz").read_bytes()
-    never_another_error(read_spz, tmp_path / "bad.spz", data, range(0, len(data), 2))
+    never_another_error(read_spz, tmp_path / "bad.spz", data, range(0, len(data), 7))

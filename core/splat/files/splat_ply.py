@@ -18,7 +18,7 @@ from ...errors import SplatError
 from ...files import atomic_folder, atomic_path
 from ..gaussians import Gaussians
 from .axes import axes_matrix, turned
-from .ply import column, read_ply, table, write_ply
+from .ply import column, floats_table, read_ply, write_ply
 
 Array = np.ndarray
 
@@ -81,17 +81,17 @@ def _frame_name(number: int) -> str:
 
 def vertex_rows(gaussians: Gaussians, normals: bool = True, **further: Array) -> Array:
     """The rows of the element `vertex`, all float32, with `further` columns at the end."""
-    columns = dict(zip(POSITION, gaussians.means.T, strict=True))
-    if normals:
-        columns |= {name: np.zeros(len(gaussians.means), np.float32) for name in NORMAL}
-    columns |= dict(zip(COLOUR, gaussians.sh[:, 0].T, strict=True))
-    rest = gaussians.sh[:, 1:].transpose(0, 2, 1).reshape(len(gaussians.means), -1)
-    columns |= {f"f_rest_{n}": rest[:, n] for n in range(rest.shape[1])}
-    columns["opacity"] = gaussians.opacity_logits
-    columns |= dict(zip(SCALE, gaussians.log_scales.T, strict=True))
-    columns |= dict(zip(ROTATION, gaussians.rotations.T, strict=True))
-    columns |= {name: values.astype(np.float32) for name, values in further.items()}
-    return table(columns)
+    count, coefficients = len(gaussians), gaussians.sh.shape[1] - 1
+    rest = gaussians.sh[:, 1:].transpose(0, 2, 1).reshape(count, 3 * coefficients)
+    blocks: list[tuple[tuple[str, ...], Array]] = [(POSITION, gaussians.means)]
+    blocks += [(NORMAL, np.zeros((count, 3), np.float32))] * normals
+    blocks += [(COLOUR, gaussians.sh[:, 0])]
+    blocks += [(tuple(f"f_rest_{n}" for n in range(rest.shape[1])), rest)]
+    blocks += [(("opacity",), gaussians.opacity_logits[:, None])]
+    blocks += [(SCALE, gaussians.log_scales), (ROTATION, gaussians.rotations)]
+    blocks += [((name,), np.asarray(values)[:, None]) for name, values in further.items()]
+    names = [name for held, _ in blocks for name in held]
+    return floats_table(names, np.concatenate([values for _, values in blocks], axis=1))
 
 
 def gaussians_of(rows: Array, name: str) -> Gaussians:

@@ -6,8 +6,8 @@ version, number, degree, fractional bits, flags, 0), then one attribute after th
 fixed point), opacities (8 bit), colours (8 bit, 0.5 + 0.15 f_dc), scales (8 bit, 16 (log scale + 10)),
 rotations (version 2: x y z, 8 bit each, w >= 0; version 3: index of the largest in 2 bits, the others x to w
 with sign and 9 bits of 1 / sqrt 2), coefficients (8 bit, 128 + 128 c, channels innermost, coarser
-steps below them for the sake of gzip). Version 4 and files with extensions have another layout and are
-refused. Its axes are x right, y up, z back: those of the head.
+steps below them for the sake of gzip). Version 4 holds the same attributes in Zstandard streams; it is read,
+not written. Its axes are x right, y up, z back: those of the head.
 """
 
 from __future__ import annotations
@@ -29,10 +29,14 @@ Array = np.ndarray
 
 MAGIC = 0x5053474E
 VERSIONS = (2, 3)
+"""What is written; 4 is read as well."""
 MOST_GAUSSIANS = 10_000_000
 """As in Niantic's reader."""
 LARGEST_FILE = 1 << 30
 _HEADER = struct.Struct("<IIIBBBB")
+_WHOLE_HEADER = 32
+"""Bytes of version 4's: the same sixteen with the number of streams, where their table is, and zeros."""
+_LARGEST_WINDOW = 1 << 27
 _EXTENSIONS = 2
 _COLOUR = 0.15
 _MOST_BITS = 20
@@ -59,7 +63,7 @@ def write_spz(path: Path, gaussians: Gaussians, version: int = 3, sh_bits: tuple
     parts = [head, *(part.tobytes() for part in _packed(gaussians, version, bits, sh_bits))]
     try:
         with atomic_path(path) as beside:
-            beside.write_bytes(gzip.compress(b"".join(parts), mtime=0))
+            beside.write_bytes(gzip.compress(b"".join(parts), 6, mtime=0))
     except OSError as problem:
         raise SplatError(f"{path} cannot be written: {problem.strerror or problem}.") from problem
 
@@ -110,7 +114,7 @@ def _smallest_three(q: Array) -> Array:
 
 
 def read_spz(path: Path) -> Gaussians:
-    """Gaussians of an .spz of version 2 or 3, in the frame of the head; SplatError in one sentence for
+    """Gaussians of an .spz of version 2, 3 or 4, in the frame of the head; SplatError in one sentence for
     another file.
     """
     try:
@@ -121,34 +125,60 @@ def read_spz(path: Path) -> Gaussians:
 
 def decoded(data: bytes) -> Gaussians:
     """Gaussians of the bytes of an .spz; ValueError says in half a sentence what is wrong with them."""
+    if data[:4] == struct.pack("<I", MAGIC):
+        return _gaussians(_unpacked_streams(data), *_header(data, (4,)))
     unpacked = _unpacked(data)
-    return _gaussians(unpacked[_HEADER.size :], *_header(unpacked))
+    return _gaussians(unpacked[_HEADER.size :], *_header(unpacked, VERSIONS))
 
 
 def _unpacked(data: bytes) -> bytes:
-    """The whole stream: never more than its own header announces."""
-    if data[:4] == struct.pack("<I", MAGIC):
-        raise ValueError("it is of version 4 or later, which is packed in another way")
+    """The whole gzip stream: never more than its own header announces."""
     stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
         head = stream.decompress(data, _HEADER.size)
-        count, degree, _, version = _header(head)
+        count, degree, _, version = _header(head, VERSIONS)
         rest = stream.decompress(stream.unconsumed_tail, max(1, _size(count, degree, version)))
     except zlib.error:
         raise ValueError("it is not packed with gzip") from None
     return head + rest
 
 
-def _header(data: bytes) -> tuple[int, int, int, int]:
+def _unpacked_streams(data: bytes) -> bytes:
+    """The attributes of version 4, one Zstandard stream each, without what extensions add between."""
+    try:
+        import zstandard
+    except ImportError:
+        raise ValueError("version 4 needs Zstandard, which this Python does not have") from None
+    if len(data) < _WHOLE_HEADER:
+        raise ValueError("it was cut off")
+    count, degree, _, version = _header(data, (4,))
+    streams, table = data[15], struct.unpack_from("<I", data, 16)[0]
+    start, left, parts = table + 16 * streams, _size(count, degree, version), []
+    if table < _WHOLE_HEADER or start > len(data):
+        raise ValueError("its table of streams leaves the file")
+    opener = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
+    for number in range(streams):
+        packed, size = struct.unpack_from("<QQ", data, table + 16 * number)
+        if size > left or start + packed > len(data):
+            raise ValueError("its streams are longer than announced")
+        try:
+            parts.append(opener.stream_reader(data[start : start + packed]).read(size))
+        except zstandard.ZstdError:
+            raise ValueError("a stream of it is damaged") from None
+        start, left = start + packed, left - size
+    return b"".join(parts)
+
+
+def _header(data: bytes, versions: tuple[int, ...]) -> tuple[int, int, int, int]:
     """Number, degree, fractional bits, version."""
     if len(data) < _HEADER.size:
         raise ValueError("it was cut off")
     magic, version, count, degree, bits, flags, _ = _HEADER.unpack_from(data)
     if magic != MAGIC:
         raise ValueError("it does not begin with 'NGSP'")
-    if version not in VERSIONS:
-        raise ValueError(f"it is of version {version}, not 2 or 3")
-    if flags & _EXTENSIONS:
+    if version not in versions:
+        raise ValueError(f"it is of version {version}, which is not known")
+    if flags & _EXTENSIONS and version < 4:
         raise ValueError("it has extensions")
     if not 0 < count <= MOST_GAUSSIANS or degree > 3 or bits > 24:
         raise ValueError(f"it announces {count} Gaussians of degree {degree} with {bits} fractional bits")
