@@ -84,32 +84,48 @@ def deal(order, boxes, count, tiles_x, tiles):
 
     -> starts (tiles + 1), Gaussians (pairs), slots (pairs), first slot of every Gaussian (count + 1).
     """
-    starts = np.zeros(tiles + 1, np.int32)
+    # How many boxes cover a tile is the sum of their corners' signs above and to the left of it.
+    wide = tiles_x + 1
+    corners = np.zeros((tiles // tiles_x + 1) * wide, np.int32)
     offsets = np.empty(count + 1, np.int32)
     pairs = 0
     for g in range(count):
         offsets[g] = pairs
         x0, x1, y0, y1 = boxes[4 * g], boxes[4 * g + 1], boxes[4 * g + 2], boxes[4 * g + 3]
         pairs += (x1 - x0) * (y1 - y0)
-        for y in range(y0, y1):
-            for x in range(x0, x1):
-                starts[y * tiles_x + x + 1] += 1
+        corners[np.uint64(y0 * wide + x0)] += 1
+        corners[np.uint64(y0 * wide + x1)] -= 1
+        corners[np.uint64(y1 * wide + x0)] -= 1
+        corners[np.uint64(y1 * wide + x1)] += 1
     offsets[count] = pairs
-    for tile in range(tiles):
-        starts[tile + 1] += starts[tile]
-    cursor = starts.copy()
+    starts, cursor, covers = (
+        np.empty(tiles + 1, np.int32),
+        np.empty(tiles, np.int32),
+        np.zeros(tiles_x, np.int32),
+    )
+    filled = 0
+    for y in range(tiles // tiles_x):
+        row = 0
+        for x in range(tiles_x):
+            row += corners[y * wide + x]
+            covers[x] += row
+            starts[y * tiles_x + x] = cursor[y * tiles_x + x] = filled
+            filled += covers[x]
+    starts[tiles] = filled
     # Members are read by sixteen: fifteen more than there are.
     members, slots = np.zeros(pairs + 15, np.int32), np.empty(pairs, np.int32)
     for k in range(order.shape[0]):
-        g = order[k]
-        slot = offsets[g]
-        x0, x1, y0, y1 = boxes[4 * g], boxes[4 * g + 1], boxes[4 * g + 2], boxes[4 * g + 3]
-        for y in range(y0, y1):
-            for x in range(x0, x1):
-                where = cursor[y * tiles_x + x]
-                cursor[y * tiles_x + x] = where + 1
-                members[where], slots[where] = g, slot
-                slot += 1
+        g = np.uint64(order[k])
+        x0, x1, y = boxes[4 * g], boxes[4 * g + 1], boxes[4 * g + 2]
+        x = x0
+        for slot in range(offsets[g], offsets[g + np.uint64(1)]):
+            tile = np.uint64(y * tiles_x + x)
+            where = np.uint64(cursor[tile])
+            cursor[tile] += 1
+            members[where], slots[where] = g, slot
+            x += 1
+            if x == x1:
+                x, y = x0, y + 1
     return starts, members, slots, offsets
 
 
@@ -215,17 +231,24 @@ def blend(first, last, tiles_x, size, starts, members, records, background, imag
                 end = min(base + 16, end)
                 break
         ends[tile] = end
+        for block in range(16):
+            where = block * step
+            light = load(state, where)
+            opaque = one - light
+            store(state, where, opaque)
+            store(state, where + 16, load(state, where + 16) + light * background[0])
+            store(state, where + 32, load(state, where + 32) + light * background[1])
+            store(state, where + 48, load(state, where + 48) + light * background[2])
+            store(state, where + 64, select(opaque > zero, load(state, where + 64) / opaque, zero))
         for row in range(min(16, height - top)):
             for x in range(min(16, width - left)):
-                where = ((x >> 3) * 8 + (row >> 1)) * step + (row & 1) * 8 + (x & 7)
-                pixel = (top + row) * width + left + x
-                light = state[where]
-                opaque = one - light
-                alpha[pixel] = opaque
-                depth[pixel] = state[where + 64] / opaque if opaque > zero else zero
-                image[3 * pixel] = state[where + 16] + light * background[0]
-                image[3 * pixel + 1] = state[where + 32] + light * background[1]
-                image[3 * pixel + 2] = state[where + 48] + light * background[2]
+                where = np.uint64(((x >> 3) * 8 + (row >> 1)) * step + (row & 1) * 8 + (x & 7))
+                pixel = np.uint64((top + row) * width + left + x)
+                alpha[pixel] = state[where]
+                image[3 * pixel] = state[where + np.uint64(16)]
+                image[3 * pixel + np.uint64(1)] = state[where + np.uint64(32)]
+                image[3 * pixel + np.uint64(2)] = state[where + np.uint64(48)]
+                depth[pixel] = state[where + np.uint64(64)]
 
 
 @compiled

@@ -97,8 +97,9 @@ def test_equals_the_plain_twin(kind: str, degree: int, compensated: bool) -> Non
     sure = (twin["margin"] > 1e-5).numpy()
     assert sure.mean() > 0.98
     assert drawn.alpha.mean() > 0.0
-    for name in ("image", "alpha", "depth"):
-        assert np.abs(getattr(drawn, name) - twin[name].detach().numpy())[sure].max() < 1e-5, name
+    # The depth is divided by alpha, which is 1 less the light: what is faint has few digits.
+    for name, most in (("image", 1e-5), ("alpha", 1e-5), ("depth", 5e-5)):
+        assert np.abs(getattr(drawn, name) - twin[name].detach().numpy())[sure].max() < most, name
 
     rng = np.random.default_rng(1)
     d_image, d_alpha = rng.normal(size=(*sure.shape, 3)) * sure[..., None], rng.normal(size=sure.shape) * sure
