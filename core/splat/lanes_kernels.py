@@ -5,6 +5,9 @@ numba leaves it to LLVM whether a loop becomes SIMD, and a branch or an index to
 times without a word. `lanes` is LLVM's `<16 x float>`: every operation on it is one vector instruction where
 the processor has AVX-512, two where it has AVX, four with SSE or NEON; its meaning is the same everywhere.
 
+Measured: the blending kernels in C with the same vectors, by clang (the `ziglang` wheel), gave the same bits
+in the same time with AVX-512, AVX2 and SSE2. So there is no C here, and nothing to build for every platform.
+
 Products and sums may be contracted to fused multiply-adds; nothing else is reordered. Scalars mix freely and
 become float32. Indices into arrays are not checked.
 """

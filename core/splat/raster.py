@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ TILE = 16
 """px: side of the squares a picture is drawn in."""
 BLOCK = 16
 """Gaussians are projected so many at a time: the kernels' `WIDTH`."""
+MAX_PAIRS = 1 << 26
+"""Of a Gaussian and a tile that it reaches: 3 GB with their gradients."""
 CHUNKS = 8
 """Pieces of the work for each thread, so that none waits long for the last."""
 
@@ -133,7 +136,12 @@ def render(
     tiles_x, tiles_y = -(-view.width // TILE), -(-view.height // TILE)
     padded = len(boxes) // 4
     order = depth_order(records, boxes, padded)
-    starts, members, slots, offsets = deal(order, boxes, padded, tiles_x, tiles_x * tiles_y)
+    starts, members, slots, offsets = deal(order, boxes, padded, tiles_x, tiles_x * tiles_y, MAX_PAIRS)
+    if not len(offsets):
+        raise SettingsError(
+            f"The {len(gaussians)} Gaussians cover the picture too many times over to be drawn.",
+            "Most of them are far too large: check the units, or draw a smaller picture.",
+        )
     pixels = view.width * view.height
     image, alpha, depth = (np.empty(count, np.float32) for count in (3 * pixels, pixels, pixels))
     ends = np.empty(tiles_x * tiles_y, np.int32)
@@ -288,5 +296,14 @@ def _in_pieces(work: Callable[[int, int], None], count: int, unit: int, threads:
         return
     units = -(-count // unit)
     edges = np.unique(np.linspace(0, units, min(units, threads * CHUNKS) + 1).astype(int)) * unit
-    with ThreadPoolExecutor(threads, "splat") as pool:
-        list(pool.map(work, edges[:-1].tolist(), np.minimum(edges[1:], count).tolist()))
+    list(_pool(threads).map(work, edges[:-1].tolist(), np.minimum(edges[1:], count).tolist()))
+
+
+@lru_cache(maxsize=4)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads are made once; a picture takes less time than making them again for each of its steps."""
+    return ThreadPoolExecutor(threads, "splat")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork has no threads but its own

@@ -79,10 +79,11 @@ def depth_order(records, boxes, count):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def deal(order, boxes, count, tiles_x, tiles):
+def deal(order, boxes, count, tiles_x, tiles, limit):
     """For every tile its Gaussians from front to back, and the slots of their gradients.
 
-    -> starts (tiles + 1), Gaussians (pairs), slots (pairs), first slot of every Gaussian (count + 1).
+    -> starts (tiles + 1), Gaussians (pairs and 15 more), slots (pairs), first slot of every Gaussian
+    (count + 1). All are empty if there are more pairs than `limit`.
     """
     # How many boxes cover a tile is the sum of their corners' signs above and to the left of it.
     wide = tiles_x + 1
@@ -90,6 +91,9 @@ def deal(order, boxes, count, tiles_x, tiles):
     offsets = np.empty(count + 1, np.int32)
     pairs = 0
     for g in range(count):
+        if pairs > limit:
+            nothing = offsets[:0]
+            return nothing, nothing, nothing, nothing
         offsets[g] = pairs
         x0, x1, y0, y1 = boxes[4 * g], boxes[4 * g + 1], boxes[4 * g + 2], boxes[4 * g + 3]
         pairs += (x1 - x0) * (y1 - y0)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from core.errors import ModelError, SettingsError
+from core.splat import raster
 from core.splat.gaussians import Activated, Gaussians
 from core.splat.raster import gradients, render
 from core.splat.view import View
@@ -205,6 +206,30 @@ def test_what_is_nearer_covers_what_is_farther() -> None:
     assert drawn.image[16, 16] == pytest.approx([0.0099, 0.99, 0.0], abs=1e-6)
     assert drawn.alpha[16, 16] == pytest.approx(0.9999, abs=1e-6)
     assert drawn.depth[16, 16] == pytest.approx((0.99 * 2 + 0.0099 * 3) / 0.9999, abs=1e-5)
+
+
+def test_too_many_too_large_gaussians_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raster, "MAX_PAIRS", 100)
+    with pytest.raises(SettingsError, match="too many times"):
+        render(scene("huge", 0), view_of())
+
+
+def test_absurd_values_neither_fail_nor_leak() -> None:
+    good, view = scene("plain", 1), view_of()
+    arrays = {name: getattr(good, name).copy() for name in FIELDS}
+    arrays["log_scales"][0] = 80.0
+    arrays["log_scales"][1] = -80.0
+    arrays["rotations"][2] = 0.0
+    arrays["rotations"][3] *= 1e15
+    arrays["opacity_logits"][4:6] = 1e6, -1e6
+    arrays["means"][6] = 1e30
+    arrays["sh"][7] = 1e20
+    odd = Gaussians.of_arrays(arrays)
+    drawn = render(odd, view, BACKGROUND)
+    slopes = gradients(drawn, np.ones_like(drawn.image))
+    assert np.isfinite(drawn.image).all()
+    for name in FIELDS:
+        assert np.isfinite(getattr(slopes, name)[8:]).all(), name
 
 
 def test_wrong_arrays_are_told_by_name() -> None:
