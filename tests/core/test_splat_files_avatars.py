@@ -18,6 +18,7 @@ from core.splat.files.gaussian_avatars import (
     write_gaussian_avatar,
 )
 from core.splat.files.ply import read_ply, table, write_ply
+from core.splat.files.splat_ply import read_splat_ply
 
 
 def avatar(**changes) -> FlameGaussians:
@@ -55,6 +56,7 @@ def test_what_is_no_such_model_is_refused(tmp_path):
     refused(read_gaussian_avatar, tmp_path, "no point_cloud")
     refused(read_gaussian_avatar, tmp_path / "none", "no point_cloud")
     path = write_gaussian_avatar(tmp_path, avatar())
+    refused(read_splat_ply, path, "bound to a mesh")
     rows = read_ply(path)["vertex"]
     columns = {name: np.array(rows[name]) for name in rows.dtype.names or ()}
     for binding, match in (

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
-from splat_file_samples import animated, gaussians
+import numpy as np
+import pytest
+from splat_file_samples import animated, gaussians, refused
 
+from core.splat.files.exchange import ENDINGS, read_splats, write_splats
 from core.splat.files.measure import as_table, measure_animated, measure_still
 
 
@@ -29,3 +32,12 @@ def test_animated_formats(tmp_path):
     single, byte, word = trips
     assert single.size > word.size > byte.size
     assert single.position <= word.position < 1e-6 < byte.position < 1e-4
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_name_chooses_the_format(tmp_path, ending):
+    given = gaussians(30, 1)
+    write_splats(tmp_path / f"a{ending.upper()}", given)
+    read = read_splats(tmp_path / f"a{ending.upper()}")
+    assert np.allclose(read.means, given.means, atol=2e-6) and read.degree == 1
+    refused(read_splats, tmp_path / "a.splat", "no known format")

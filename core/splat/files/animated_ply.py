@@ -179,7 +179,8 @@ def _whole(rows: Array, names: tuple[str, ...], what: str) -> Array:
     missing = [name for name in names if name not in held]
     if missing:
         raise ValueError(f"it has no property {missing[0]!r}")
-    values = np.stack([rows[name].astype(np.float64) for name in names], axis=1)
+    with np.errstate(invalid="ignore"):  # some NaN complain when they are converted
+        values = np.stack([rows[name].astype(np.float64) for name in names], axis=1)
     if not (np.isfinite(values).all() and (np.abs(values) < 2**31).all() and (values % 1 == 0).all()):
         raise ValueError(f"the {names[0]} of a {what} is no index")
     return values.astype(np.int32)

@@ -58,7 +58,8 @@ class GlbArrays:
         held = self.view(accessor["bufferView"])
         shape, strides = (accessor["count"], parts), (stride, kind.itemsize)
         raw = np.ndarray(shape, kind, held, accessor.get("byteOffset", 0), strides)
-        values = raw.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # some NaN complain when they are converted
+            values = raw.astype(np.float64)
         if accessor.get("normalized") and kind.kind in "iu":
             values = np.maximum(values / np.iinfo(kind).max, -1.0)
         if not np.isfinite(values).all():

@@ -27,6 +27,8 @@ COLOUR = ("f_dc_0", "f_dc_1", "f_dc_2")
 SCALE, ROTATION = ("scale_0", "scale_1", "scale_2"), ("rot_0", "rot_1", "rot_2", "rot_3")
 _REST = {0: 0, 9: 1, 24: 2, 45: 3}
 """Degree by the number of f_rest properties."""
+_BOUND = {"binding", "binding_0"}
+"""Properties of Gaussians that are local to triangles."""
 LARGEST_LOGIT = 30.0
 """What stands for the infinite opacity values that some programs write."""
 
@@ -41,8 +43,14 @@ def read_splat_ply(path: Path, axes: str = "opencv") -> Gaussians:
     """Gaussians of a static 3DGS PLY of any byte order or text, with its properties in any order, in the
     frame of the head; SplatError in one sentence for another file.
     """
-    gaussians = gaussians_of(read_ply(path, until="vertex")["vertex"], path.name)
-    return turned(gaussians, axes_matrix(axes).T)
+    matrix = axes_matrix(axes).T
+    rows = read_ply(path, until="vertex")["vertex"]
+    if _BOUND & set(rows.dtype.names or ()):
+        raise SplatError(
+            f"{path.name} holds Gaussians that are bound to a mesh, not where they stand.",
+            "Open it as an animation, or as a model of GaussianAvatars.",
+        )
+    return turned(gaussians_of(rows, path.name), matrix)
 
 
 def write_ply_frames(folder: Path, frames: Iterable[Gaussians], axes: str = "opencv") -> int:
