@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -22,9 +21,12 @@ import numpy as np
 
 from ..errors import SettingsError
 from .gaussians import Activated, Gaussians
+from .raster_result import ActivatedGradients, Context, GaussianGradients, Rendered
 from .view import View
 
 Array = np.ndarray
+
+__all__ = ["ActivatedGradients", "Context", "GaussianGradients", "Rendered", "gradients", "render"]
 
 TILE = 16
 """px: side of the squares a picture is drawn in."""
@@ -34,81 +36,6 @@ MAX_PAIRS = 1 << 26
 """Of a Gaussian and a tile that it reaches: 3 GB with their gradients."""
 CHUNKS = 8
 """Pieces of the work for each thread, so that none waits long for the last."""
-
-
-@dataclass(frozen=True, eq=False)
-class Rendered:
-    """A picture of Gaussians."""
-
-    image: Array
-    """(H, W, 3) float32: colour over the background; not clipped."""
-    alpha: Array
-    """(H, W) float32: how much of the background is covered, 0..1."""
-    depth: Array
-    """(H, W) float32 metres: mean depth of what is seen in a pixel, 0 where nothing is."""
-    context: Context
-    """What `gradients` needs."""
-
-
-@dataclass(frozen=True, eq=False)
-class Context:
-    """How a picture was made. Rows of the padded arrays beyond the n Gaussians are empty."""
-
-    gaussians: Gaussians | Activated
-    camera: Array
-    """(24,) float32, see `project_kernels`."""
-    size: tuple[int, int]
-    compensated: bool
-    threads: int
-    records: Array
-    """(m, 16) float32, flat: the projected Gaussians."""
-    offsets: Array
-    """(m + 1) int32: first slot of every Gaussian."""
-    starts: Array
-    """(tiles + 1) int32: first pair of every tile."""
-    ends: Array
-    """(tiles) int32: where drawing stopped."""
-    members: Array
-    """(pairs,) int32 Gaussians, tile by tile, front to back."""
-    slots: Array
-    """(pairs,) int32: where their gradients go."""
-
-    @property
-    def visible(self) -> Array:
-        """(n,) bool: which Gaussians reach a pixel of the picture."""
-        return np.diff(self.offsets[: len(self.gaussians) + 1]) > 0
-
-    @property
-    def half_sizes(self) -> Array:
-        """(n, 2) float32 px: half the width and height of what is drawn of each; 0 where nothing is."""
-        sizes = self.records.reshape(-1, 16)[: len(self.gaussians), 10:12]
-        return np.where(self.visible[:, None], sizes, np.float32(0.0))
-
-
-@dataclass(frozen=True, eq=False)
-class GaussianGradients:
-    """Gradients of a loss, float32, shaped like the fields of `Gaussians` they are named after."""
-
-    means: Array
-    log_scales: Array
-    rotations: Array
-    opacity_logits: Array
-    sh: Array
-    screen: Array
-    """(n, 2) per px: of the means in the picture; what grows where detail is missing."""
-
-
-@dataclass(frozen=True, eq=False)
-class ActivatedGradients:
-    """Gradients of a loss, float32, shaped like the fields of `Activated` they are named after."""
-
-    means: Array
-    scales: Array
-    rotations: Array
-    opacities: Array
-    colours: Array
-    screen: Array
-    """(n, 2) per px: of the means in the picture."""
 
 
 def render(
@@ -125,7 +52,8 @@ def render(
     spreads them (Mip-Splatting, Yu et al. 2024), so that they do not grow fat from afar. `threads`: all
     processors if None; the picture is the same.
     """
-    from .raster_kernels import blend, deal, depth_order
+    from .raster_kernels import blend
+    from .tile_kernels import deal, depth_order
 
     back = np.ascontiguousarray(background, np.float32)
     if back.shape != (3,):
@@ -253,7 +181,7 @@ def _projected(
 
 def _unprojected(made: Context, sums: Array) -> GaussianGradients | ActivatedGradients:
     """From the gradients in the picture to those of the Gaussians."""
-    from .project_kernels import back
+    from .project_back_kernels import back
 
     gaussians = made.gaussians
     inputs, stored = _inputs(gaussians)
