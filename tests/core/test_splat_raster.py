@@ -208,6 +208,18 @@ def test_what_is_nearer_covers_what_is_farther() -> None:
     assert drawn.depth[16, 16] == pytest.approx((0.99 * 2 + 0.0099 * 3) / 0.9999, abs=1e-5)
 
 
+def test_half_sizes_are_those_of_what_is_drawn() -> None:
+    whole, view = scene("plain", 0, 12), view_of(160, 160)
+    for index in range(12):
+        one = Gaussians(*(getattr(whole, name)[index : index + 1] for name in FIELDS))
+        drawn = render(one, view)
+        rows, columns = np.nonzero(drawn.alpha)
+        assert drawn.context.visible[0] == (len(rows) > 0)
+        if len(rows) and rows.min() > 0 and columns.min() > 0 and max(rows.max(), columns.max()) < 159:
+            half = (np.ptp(columns) / 2, np.ptp(rows) / 2)
+            assert np.abs(drawn.context.half_sizes[0] - half).max() < 1.0
+
+
 def test_too_many_too_large_gaussians_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raster, "MAX_PAIRS", 100)
     with pytest.raises(SettingsError, match="too many times"):
