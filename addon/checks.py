@@ -62,8 +62,8 @@ def of_double(context: Context, root: Root) -> list[Check]:
 
 def of_capture() -> list[Check]:
     """Findings that concern importing."""
-    if SESSION.lacking:
-        return [Check("ENVIRONMENT", SESSION.lacking, "Set Up...")]
+    if "tracking" in SESSION.lacking:
+        return [Check("ENVIRONMENT", SESSION.lacking["tracking"], "Set Up...")]
     if preferences.get().worker_python:
         return []
     return [
@@ -74,6 +74,13 @@ def of_capture() -> list[Check]:
             serious=False,
         )
     ]
+
+
+def of_compressing() -> list[Check]:
+    """Findings that concern Compress to Bones."""
+    if "compressing" in SESSION.lacking:
+        return [Check("ENVIRONMENT", SESSION.lacking["compressing"], "Set Up...")]
+    return []
 
 
 def dismiss(root: Root, key: str) -> None:

@@ -169,13 +169,13 @@ def _of_shapes(context: Context, target: Any, skin: CompressedSkin) -> str:
 def keep_sentence(made: Any, report: BakeReport, said: str = "") -> str:
     """What came out, in a sentence that the file remembers."""
     said = said or _said(report)
-    text = f"{made.name}: {report.bones} bones, {len(report.frames)} frames"
+    text = f"{report.bones} bones, {len(report.frames)} frames"
     made[_SENTENCE] = f"{text}. {said}" if said else text
-    return made[_SENTENCE]
+    return f"{made.name}: {made[_SENTENCE]}"
 
 
 def sentence_of(made: Any) -> str:
-    """The sentence of the last compression or update."""
+    """The sentence of the last compression or update, without the name."""
     return str(made.get(_SENTENCE, ""))
 
 

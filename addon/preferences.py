@@ -34,7 +34,8 @@ _MOST_FILES = 2000
 
 
 def _environment_changed(chosen: Any, _context: Context) -> None:
-    chosen.worker_report, SESSION.lacking = "", ""
+    chosen.worker_report = ""
+    SESSION.lacking.clear()
 
 
 def _models_changed(_preferences: Any, _context: Context) -> None:

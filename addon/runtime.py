@@ -50,8 +50,8 @@ class Session:
     """Lines of the last quality report or failure, for the panel."""
     quiet: int = 0
     """Above 0 while sliders are set without anything following."""
-    lacking: str = ""
-    """Why the last import could not begin, where the worker's environment was the reason."""
+    lacking: dict[str, str] = field(default_factory=dict)
+    """By purpose, tracking or compressing: what the worker's environment lacked for it, in a sentence."""
     log_is_error: bool = False
     """Whether it is a failure of what no operator could report."""
 
@@ -75,4 +75,4 @@ def reset() -> None:
     SESSION.job.end()
     SESSION.log.clear()
     SESSION.log_is_error = False
-    SESSION.lacking = ""
+    SESSION.lacking.clear()

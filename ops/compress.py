@@ -24,7 +24,8 @@ class CompressToBones(NeedsShapes, JobAction, CompressOptions, bpy.types.Operato
 
     bl_idname = Op.COMPRESS_TO_BONES
     bl_label = "Compress to Bones"
-    bl_options = {"REGISTER", "UNDO"}
+    # Without REGISTER: the redo panel would fit anew at each change of a number, and the window wait for it.
+    bl_options = {"UNDO"}
     bl_description = (
         "Make a copy of the mesh beside it that a few bones move instead of its shape keys, with the "
         "animation on the bones. The mesh itself stays as it is"
@@ -41,11 +42,11 @@ class CompressToBones(NeedsShapes, JobAction, CompressOptions, bpy.types.Operato
 
     def _python(self) -> str:
         """The worker's interpreter; what it lacks stays in the panel, with the way to mend it."""
-        SESSION.lacking = ""
+        SESSION.lacking.pop("compressing", None)
         try:
             return preferences.job_python(PACKAGES, "compressing")
         except preferences.EnvironmentMissing as error:
-            SESSION.lacking = error.message
+            SESSION.lacking["compressing"] = error.message
             raise
 
     def finish(self, context: Context, result: CompressedSkin) -> str:

@@ -65,7 +65,7 @@ class CreateEnvironment(JobAction, bpy.types.Operator):
         """Use it from now on."""
         chosen = preferences.get(context)
         chosen.worker_python, chosen.worker_report = str(result.python), result.sentence()
-        SESSION.lacking = ""
+        SESSION.lacking.clear()
         return result.sentence()
 
 
@@ -87,7 +87,7 @@ class CheckEnvironment(Action, bpy.types.Operator):
             raise
         chosen.worker_report = report.sentence()
         preferences.look_again()
-        SESSION.lacking = ""
+        SESSION.lacking.clear()
         if python is not None and report.missing:
             raise WorkerError(f"The environment has no {', '.join(report.missing)}.", "Create one anew.")
         return report.sentence()

@@ -102,8 +102,10 @@ class ExportSkin(NeedsCompressed, Action, bpy.types.Operator, ExportHelper):
         """The options, in the file browser's side bar."""
         layout = self.layout
         layout.use_property_split, layout.use_property_decorate = True, False
-        for name in ("kind", "influences", "companions", "correctives", "sidecar"):
+        for name in ("kind", "influences", "companions"):
             layout.prop(self, name)
+        layout.prop(self, "correctives", text="Corrective Keys")
+        layout.prop(self, "sidecar")
         layout.prop(self, "animation")
         group = layout.column()
         group.active = self.animation

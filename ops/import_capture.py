@@ -175,11 +175,11 @@ class ImportCapture(JobAction, bpy.types.Operator, ImportHelper):
 
     def _python(self, tracking: str) -> str:
         """The worker's interpreter; what it lacks stays in the panel, with the way to mend it."""
-        SESSION.lacking = ""
+        SESSION.lacking.pop("tracking", None)
         try:
             return python_for(tracking)
         except preferences.EnvironmentMissing as error:
-            SESSION.lacking = error.message
+            SESSION.lacking["tracking"] = error.message
             raise
 
     def _gender(self, context: Context, capture: Capture, tracking: str) -> str:

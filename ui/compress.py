@@ -14,6 +14,9 @@ from ..addon.runtime import SESSION
 from ..ops.ids import Op
 from .common import LikenessPanel, draw_checks, draw_job, draw_text, split_column
 
+_INSIDE = 4
+"""Characters that a box takes from its lines."""
+
 
 class CompressPanel(LikenessPanel, bpy.types.Panel):
     """Budget, button, what came out."""
@@ -40,17 +43,20 @@ class CompressPanel(LikenessPanel, bpy.types.Panel):
     def _draw_budget(self, layout: Layout, context: Context, target: Any, made: Any) -> None:
         options = context.scene.likeness.compress
         count = len(target.data.shape_keys.key_blocks) - 1
-        layout.label(text=f"{target.name}: {count} shape keys", icon="SHAPEKEY_DATA")
+        column = layout.column(align=True)
+        draw_text(column, context, target.name, "OUTLINER_OB_MESH")
+        column.label(text=f"{count} shape keys", icon="SHAPEKEY_DATA")
         layout.row(align=True).prop(options, "preset", expand=True)
         if options.preset == CUSTOM:
             group = split_column(layout).column(align=True)
-            for name in ("bones", "influences", "coefficients"):
+            for name in ("bones", "influences"):
                 group.prop(options, name)
+            group.prop(options, "coefficients", text="Numbers")
         else:
             bones, influences, _numbers = numbers_of(options)
             layout.label(text=f"{bones} bones, {influences} per vertex", icon="BONE_DATA")
         column = split_column(layout)
-        column.prop(options, "correctives")
+        column.prop(options, "correctives", text="Correctives")
         column.prop(options, "two_bones")
         if made is not None:
             column.prop(options, "replace")
@@ -59,7 +65,7 @@ class CompressPanel(LikenessPanel, bpy.types.Panel):
     def _draw_button(self, layout: Layout, context: Context, options: Any, first: bool) -> None:
         if draw_job(layout):
             return
-        draw_checks(layout, context, (check for check in checks.of_capture() if check.serious))
+        draw_checks(layout, context, checks.of_compressing())
         row = layout.row()
         row.scale_y = 1.5 if first else 1.2
         button = row.operator(
@@ -69,17 +75,18 @@ class CompressPanel(LikenessPanel, bpy.types.Panel):
 
     def _draw_made(self, layout: Layout, context: Context, made: Any) -> None:
         box = layout.box().column()
-        box.label(text=made.name, icon="OUTLINER_OB_ARMATURE")
+        draw_text(box, context, made.name, "OUTLINER_OB_ARMATURE", _INSIDE)
         sentence = compressing.sentence_of(made)
         if sentence:
-            draw_text(box, context, sentence)
+            draw_text(box, context, sentence, reserve=_INSIDE)
         row = box.row(align=True)
         row.operator(Op.UPDATE_COMPRESSED, icon="FILE_REFRESH")
         shown = compressing.shows_error(made)
         row.operator(Op.SHOW_COMPRESSION_ERROR, text="Show Error", icon="COLOR", depress=shown)
         if shown:
             top = compressing.error_scale(made)
-            box.label(text=f"Dark blue is exact, red {top:g} mm and more", icon="COLORSET_01_VEC")
+            text = f"Dark blue is exact, red is {top:g} mm and more"
+            draw_text(box, context, text, "COLORSET_01_VEC", _INSIDE)
         box.operator(Op.EXPORT_SKIN, text="Export...", icon="EXPORT")
         box.enabled = not SESSION.job.active
 

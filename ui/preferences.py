@@ -64,7 +64,7 @@ def _draw_environment(layout: Any, context: Context, preferences: Any) -> None:
     column = box.column(align=True)
     column.scale_y = 0.85
     column.label(text="Heavy jobs run in a Python environment of their own, outside Blender.")
-    column.label(text="Movies and photos need it: their faces are tracked there.")
+    column.label(text="Movies and photos need it, to track their faces, and so does Compress to Bones.")
     column.label(text="Captures with recorded weights need none: Blender's own Python reads them.")
     split_column(box).prop(preferences, "worker_python")
     if preferences.worker_report:

@@ -181,7 +181,7 @@ def test_the_error_is_worn_and_taken_off(face, worker, module):
     compress(preset="TINY")
     copy = made()
     bpy.ops.likeness.show_compression_error()
-    assert any("red 200 mm" in text for text in draw(module("ui.compress").CompressPanel).drawn("label"))
+    assert "red is 200 mm" in " ".join(draw(module("ui.compress").CompressPanel).drawn("label"))
     assert copy.material_slots[0].material.name == "Compression Error"
     assert copy.data.color_attributes.active_color.name == "Compression Error"
     assert face.material_slots[0].material == skin
@@ -213,6 +213,11 @@ def test_the_body_of_a_double_is_compressed_when_nothing_else_is_chosen(empty_sc
     assert compressing.target_of(bpy.context) == other
     bpy.context.view_layer.objects.active = double.armature
     assert compressing.target_of(bpy.context) == double.body
+
+
+def test_where_the_error_is_shown_no_mask_of_the_double_is(empty_scene):
+    names = _double().body.data.attributes
+    assert (names.active_color_name, names.default_color_name) == ("", "")
 
 
 def _double() -> Any:

@@ -40,6 +40,8 @@ def write_surface_attributes(mesh: bpy.types.Mesh, model: Any) -> None:
     hairy = np.maximum(masks["scalp"], 0.55 * masks["brows"])
     second = _stack(hairy, masks["beard"], masks["eyelids"], masks["oily"])
     write_attribute(mesh, MASKS_B, "FLOAT_COLOR", second[rows])
+    # The first colours of a mesh become the ones that views paint it with; these are no colours to look at.
+    mesh.attributes.active_color_name = mesh.attributes.default_color_name = ""
 
 
 def shading_coordinates(model: Any) -> Array:
