@@ -61,6 +61,15 @@ def covariances(given: Gaussians) -> np.ndarray:
     return axes @ axes.transpose(0, 2, 1)
 
 
+def table(columns: dict[str, np.ndarray]) -> np.ndarray:
+    """Columns of one length as the rows of an element, little endian."""
+    count = len(next(iter(columns.values())))
+    rows = np.empty(count, [(name, "<" + values.dtype.str[1:]) for name, values in columns.items()])
+    for name, values in columns.items():
+        rows[name] = values
+    return rows
+
+
 def refused(call, path: Path, match: str = ".") -> str:
     """The one sentence that reading ends in, which names the file."""
     with pytest.raises(LikenessError, match=match) as caught:

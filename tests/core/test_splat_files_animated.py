@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from splat_file_samples import animated, covariances, gaussians, never_another_error, refused, same
+from splat_file_samples import animated, covariances, gaussians, never_another_error, refused, same, table
 
 from core.errors import SplatError
 from core.splat.files.animated_ply import AnimatedSplats, read_animated_ply, write_animated_ply
 from core.splat.files.axes import HALF_TURN, turned
-from core.splat.files.ply import read_ply, table, write_ply
+from core.splat.files.ply import read_ply, write_ply
 
 SIZES = {"uint": ("I", 4), "float": ("f", 4), "uchar": ("B", 1), "ushort": ("H", 2)}
 FORMS = ["float", "uint8", "uint16"]

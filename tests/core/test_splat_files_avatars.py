@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from splat_file_samples import gaussians, refused, same
+from splat_file_samples import gaussians, refused, same, table
 from test_flame_param import NAMES, take
 
 from core.errors import SplatError
@@ -17,7 +17,7 @@ from core.splat.files.gaussian_avatars import (
     read_gaussian_avatar,
     write_gaussian_avatar,
 )
-from core.splat.files.ply import read_ply, table, write_ply
+from core.splat.files.ply import read_ply, write_ply
 from core.splat.files.splat_ply import read_splat_ply
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from ...errors import SplatError
 from ..gaussians import Gaussians
 from .axes import HALF_TURN, turned_sh
-from .ply import column, read_ply, table, write_ply
+from .ply import block_table, column, read_ply, write_ply
 from .splat_ply import gaussians_of, vertex_rows
 from .triangles import frames_of, localised, posed
 
@@ -123,18 +123,18 @@ def _elements(splats: AnimatedSplats, form: str) -> Iterator[tuple[str, Array]]:
         local.opacity_logits,
         turned_sh(local.sh, HALF_TURN),
     )
-    yield "faces", table(dict(zip(_INDEX, splats.faces.T.astype(np.uint32), strict=True)))
+    yield "faces", block_table(_INDEX, splats.faces.astype(np.uint32))
     yield "base_vertex", _points(splats.base @ HALF_TURN.T)
     yield "vertex", vertex_rows(world, normals=False, binding=splats.binding)
     for number, offset in enumerate(splats.offsets):
         low, high, values = _packed(offset * np.diag(HALF_TURN).astype(np.float32), FORMS[form])
         yield f"meta_delta_min_{number:05d}", _points(low[None])
         yield f"meta_delta_max_{number:05d}", _points(high[None])
-        yield f"delta_vertex_{number:05d}", table(dict(zip(_XYZ, values.T, strict=True)))
+        yield f"delta_vertex_{number:05d}", block_table(_XYZ, values)
 
 
 def _points(values: Array) -> Array:
-    return table(dict(zip(_XYZ, np.asarray(values, np.float32).T, strict=True)))
+    return block_table(_XYZ, np.asarray(values, np.float32))
 
 
 def _packed(offset: Array, kind: type | None) -> tuple[Array, Array, Array]:

@@ -67,7 +67,10 @@ def turned_sh(sh: Array, matrix: Array) -> Array:
     degree = round(sh.shape[1] ** 0.5) - 1
     if degree == 0 or np.array_equal(matrix, np.eye(3)):
         return sh
-    return np.einsum("kj,njc->nkc", harmonics_turn(matrix, degree), sh).astype(np.float32)
+    turn = harmonics_turn(matrix, degree).astype(np.float32)
+    if np.array_equal(turn, np.diag(np.diag(turn))):
+        return sh * np.diag(turn)[:, None]  # half turns about an axis only change signs
+    return np.einsum("kj,njc->nkc", turn, sh, optimize=True)
 
 
 def turned(gaussians: Gaussians, matrix: Array) -> Gaussians:

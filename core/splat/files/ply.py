@@ -7,7 +7,7 @@ front of what is read. Nothing is allocated by what a header announces, only by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,19 +172,10 @@ def _rows(numbers: Array, kind: np.dtype) -> Array:
     return rows
 
 
-def table(columns: dict[str, Array]) -> Array:
-    """Columns of one length as the rows of an element, little endian."""
-    count = len(next(iter(columns.values())))
-    rows = np.empty(count, [(name, "<" + values.dtype.str[1:]) for name, values in columns.items()])
-    for name, values in columns.items():
-        rows[name] = values
-    return rows
-
-
-def floats_table(names: list[str], values: Array) -> Array:
-    """(rows, names) numbers as the rows of an element of floats."""
-    whole = np.ascontiguousarray(values, "<f4")
-    return whole.view([(name, "<f4") for name in names])[:, 0]
+def block_table(names: Sequence[str], values: Array) -> Array:
+    """(rows, names) numbers of one type as the rows of an element, little endian."""
+    kind = "<" + values.dtype.str[1:]
+    return np.ascontiguousarray(values, kind).view([(name, kind) for name in names])[:, 0]
 
 
 def column(rows: Array, names: Iterable[str], what: str) -> Array:
@@ -194,12 +185,13 @@ def column(rows: Array, names: Iterable[str], what: str) -> Array:
     missing = [name for name in wanted if name not in held]
     if missing:
         raise ValueError(f"it has no property {missing[0]!r}")
-    if {rows.dtype[name].str for name in held} == {"<f4"} and rows.flags.c_contiguous:
-        whole = rows.view("<f4").reshape(len(rows), len(held))
-        values = np.array(whole[:, [held.index(name) for name in wanted]], np.float32)
-    else:
-        values = np.empty((len(rows), len(wanted)), np.float32)
-        with np.errstate(over="ignore", invalid="ignore"):
+    kinds = {rows.dtype[name] for name in held}
+    values = np.empty((len(rows), len(wanted)), np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if len(kinds) == 1 and rows.flags.c_contiguous:
+            whole = rows.view(kinds.pop()).reshape(len(rows), len(held))
+            values[:] = whole if wanted == list(held) else whole[:, [held.index(name) for name in wanted]]
+        else:
             for number, name in enumerate(wanted):
                 values[:, number] = rows[name]
     if not np.isfinite(values).all():
@@ -209,7 +201,7 @@ def column(rows: Array, names: Iterable[str], what: str) -> Array:
 
 
 def write_ply(path: Path, elements: Iterable[tuple[str, Array]]) -> None:
-    """Write a binary little endian PLY, atomically; rows are given as `table` makes them.
+    """Write a binary little endian PLY, atomically; rows are given as `block_table` makes them.
 
     SplatError where the file cannot be written.
     """

@@ -18,7 +18,7 @@ from ...errors import SplatError
 from ...files import atomic_folder, atomic_path
 from ..gaussians import Gaussians
 from .axes import axes_matrix, turned
-from .ply import column, floats_table, read_ply, write_ply
+from .ply import block_table, column, read_ply, write_ply
 
 Array = np.ndarray
 
@@ -99,7 +99,9 @@ def vertex_rows(gaussians: Gaussians, normals: bool = True, **further: Array) ->
     blocks += [(SCALE, gaussians.log_scales), (ROTATION, gaussians.rotations)]
     blocks += [((name,), np.asarray(values)[:, None]) for name, values in further.items()]
     names = [name for held, _ in blocks for name in held]
-    return floats_table(names, np.concatenate([values for _, values in blocks], axis=1))
+    whole = np.empty((count, len(names)), np.float32)
+    np.concatenate([values for _, values in blocks], axis=1, out=whole, casting="unsafe")
+    return block_table(names, whole)
 
 
 def gaussians_of(rows: Array, name: str) -> Gaussians:
