@@ -26,6 +26,7 @@ from . import compressed_weights as skinning
 from .compressed_bake import BakeReport, bake
 from .compressed_companions import copy_companions
 from .compressed_space import deltas_of, motions_in_rig, points_in_rig, reach, to_rig
+from .double import person_roots
 from .shape_source import sample_values
 from .workspace import preserved, scene_and_layer
 
@@ -108,7 +109,9 @@ def _stand(
         others = {state.rig_of(other) for other in state.compressed_objects(scene) if other != copy}
         rivals = [other for other in others if other.get(state.RIG_SOURCE) == armature and armature]
         same = [other for other in state.compressed_objects(scene) if state.source_of(other) == source]
-        aside = place.step_aside(source, max(len(rivals) + 1, len(same)))
+        copies = [obj for obj in scene.objects if state.RIG_SOURCE in obj and obj != rig]
+        standing = [*person_roots(scene), *copies]
+        aside = place.step_aside(source, max(len(rivals) + 1, len(same)), standing)
     else:
         return
     moved = [rig] if fresh else []

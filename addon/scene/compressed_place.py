@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import bpy
@@ -13,15 +14,23 @@ _GAP = 0.1
 """Of the width, between the two."""
 
 
-def step_aside(original: bpy.types.Object, places: int) -> Vector:
-    """World offset by `places` widths towards the original's left, which is +X of what carries it all."""
+def step_aside(original: bpy.types.Object, places: int, standing: Sequence[bpy.types.Object] = ()) -> Vector:
+    """World offset by `places` widths towards the original's left, which is +X of what carries it all; by
+    more where another that is `standing` in the scene is in the way.
+    """
     top = original
     while top.parent is not None:
         top = top.parent
     side = top.matrix_world.to_3x3() @ Vector((1.0, 0.0, 0.0))
     side = side.normalized() if side.length > 0.0 else Vector((1.0, 0.0, 0.0))
     corners = np.array([original.matrix_world @ Vector(corner) for corner in original.bound_box])
-    return side * (places * (1.0 + _GAP) * float(np.ptp(corners @ np.array(side))))
+    step = side * ((1.0 + _GAP) * float(np.ptp(corners @ np.array(side))))
+    apart = [
+        (other.matrix_world.translation - top.matrix_world.translation) for other in standing if other != top
+    ]
+    while any((step * places - other).xy.length < 0.9 * step.length for other in apart):
+        places += 1
+    return step * places
 
 
 def shift(obj: bpy.types.Object, offset: Vector) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from mathutils import Euler, Vector
 
 from ...core.head import HeadModel, Rest
+from .compressed_state import RIG_SOURCE
 from .double import person_roots
 from .mesh import body_rows, to_blender
 from .posture import relaxed_vertices
@@ -24,13 +25,15 @@ def place_root(scene: bpy.types.Scene, root: bpy.types.Object, settings: BuildSe
     step = Vector((settings.spacing, 0.0, 0.0))
     step.rotate(turn)
     place = Vector(settings.location)
-    for n in range(len(others) + 1):
+    copies = [rig.matrix_world.translation for rig in scene.objects if RIG_SOURCE in rig]
+    for n in range(2 * (len(others) + len(copies)) + 1):
         # 0, 1, -1, 2, -2 ...: people gather on both sides of the first.
         candidate = place + step * ((n + 1) // 2 * (1 if n % 2 else -1))
-        if all((candidate - other.location).length > 0.5 * settings.spacing for other in others):
+        free = all((candidate - other.location).length > 0.5 * settings.spacing for other in others)
+        if free and all((candidate - copy).xy.length > 0.5 * settings.spacing for copy in copies):
             root.location = candidate
             return
-    root.location = place + step * (len(others) + 1)
+    root.location = place + step * (len(others) + len(copies) + 1)
 
 
 def feet_height(model: HeadModel, rest: Rest, relaxed: bool = True) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,20 @@ def test_the_body_of_a_double_is_compressed_when_nothing_else_is_chosen(empty_sc
 def test_where_the_error_is_shown_no_mask_of_the_double_is(empty_scene):
     names = _double().body.data.attributes
     assert (names.active_color_name, names.default_color_name) == ("", "")
+
+
+def test_doubles_and_copies_do_not_stand_in_each_other(empty_scene, worker):
+    first = _double()
+    bpy.context.view_layer.objects.active = None
+    compress(preset="TINY")
+    second = build(replace(avatar(), id="somebody-else"), model=bare_head(), spacing=0.3)
+    bpy.context.scene.likeness.active = second.root
+    compress(preset="TINY")
+    bpy.context.view_layer.update()
+    rigs = [obj for obj in bpy.context.scene.objects if "likeness_skin_rig_source" in obj]
+    across = sorted(obj.matrix_world.translation.x for obj in (first.root, second.root, *rigs))
+    assert len(rigs) == 2
+    assert min(np.diff(across)) > 0.9 * first.body.dimensions.x
 
 
 def _double() -> Any:
