@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
 import re
 import sys
@@ -19,43 +17,30 @@ import numpy as np
 SHARED = Path("/mnt")
 sys.path.insert(0, str(SHARED))
 
+import compress  # noqa: E402
 import robot  # noqa: E402
+from facts import (  # noqa: E402
+    FACTS,
+    MODULE,
+    OUT,
+    StuckError,
+    census,
+    check,
+    choose_file,
+    part,
+    require,
+    save,
+    shot,
+)
 
-OUT = SHARED / "out"
-MODULE = "bl_ext.user_default.likeness"
 IMPORT = "bpy.ops.likeness.import_capture"
 BUILD_LIMIT = 240.0
 TRACK_LIMIT = 240.0
 # Reports of the stopped job, the import and its undo: anything else is an error that the user would see.
-EXPECTED = re.compile(r"was stopped|^\S.* plays .* samples|^(Undo|Redo)")
-FACTS: dict = {"checks": [], "finished": False}
-
-
-class StuckError(Exception):
-    """What the rest of the session builds on is not there."""
-
-
-def check(name: str, ok: object, detail: object = "") -> None:
-    """Record one fact; the file is complete after each."""
-    FACTS["checks"].append({"name": name, "ok": bool(ok), "detail": str(detail)[:400]})
-    save()
-
-
-def require(name: str, fact: object) -> None:
-    """Record a fact without which the session cannot go on."""
-    check(name, fact)
-    if not fact:
-        raise StuckError(name)
-
-
-def save() -> None:
-    (OUT / "facts.json").write_text(json.dumps(FACTS, indent=1))
-
-
-def shot(name: str) -> robot.Wait:
-    """A picture, after the window had time to draw."""
-    yield 1.5
-    robot.picture(str(OUT / f"{name}.png"))
+EXPECTED = re.compile(
+    r"was stopped|^\S.* plays .* samples|^(Undo|Redo)|lacks numba.* compressing"
+    r"|Compressed: \d+ bones|re-imported"
+)
 
 
 def doubles() -> list[bpy.types.Collection]:
@@ -100,23 +85,12 @@ def choose_capture(capture: Path) -> robot.Wait:
     spot = yield from robot.find(sidebar, IMPORT)
     require("the import button is found in the panel", spot)
     yield from robot.click(spot)
-    yield 2.0
-    browser = robot.area("FILE_BROWSER")
-    require("a click opens the file browser", browser)
-    browser.spaces.active.params.directory = str(capture.parent).encode()
-    yield 1.5
-    browser.spaces.active.params.filename = capture.name
-    browser.tag_redraw()
-    yield from shot("2_browser")
-    buttons = robot.region(browser, "EXECUTE")
-    spot = yield from robot.find(buttons, "bpy.ops.file.execute", (0.95, 0.88), 10)
-    require("the browser's button is found", spot)
-    robot.xdotool("click", 1)
+    yield from choose_file(capture.parent, capture.name, "2_browser")
 
 
 def long_take() -> Path:
     """A take of half an hour, so that there is time to stop the job."""
-    performance = importlib.import_module(f"{MODULE}.core.performance")
+    performance = part("core.performance")
     count = 30 * 60 * 60
     weights = np.random.default_rng(0).random((count, 52), dtype=np.float32)
     take = performance.Performance(
@@ -134,22 +108,6 @@ def long_take() -> Path:
     path = Path("/tmp/long.csv")
     take.save_live_link_csv(path)
     return path
-
-
-def census() -> dict[str, int]:
-    """How many data-blocks of each kind the file has."""
-    kinds = (
-        "collections",
-        "objects",
-        "meshes",
-        "armatures",
-        "actions",
-        "materials",
-        "lights",
-        "images",
-        "sounds",
-    )
-    return {kind: len(getattr(bpy.data, kind)) for kind in kinds}
 
 
 def stop_with_escape() -> robot.Wait:
@@ -285,6 +243,20 @@ def show_on_footage() -> robot.Wait:
     )
 
 
+def face_panel() -> robot.Wait:
+    """The panel of the face's texture, with the predicted one on."""
+    root = bpy.context.scene.likeness.active
+    yield from compress.open_only("Look")
+    yield from shot("20_look")
+    faces = part("addon.session").faces_of(root)
+    check("the double has a texture of the face to choose", faces, faces)
+    region = compress.sidebar()
+    spot = yield from robot.find(region, "bpy.ops.likeness.make_textures", (0.5, 0.9), within=(90, 400))
+    check("the button that takes textures from the footage is found", spot)
+    robot.crop(str(OUT / "20_look.png"), str(OUT / "face_panel.png"), region)
+    yield from compress.open_only("Capture")
+
+
 def preferences() -> robot.Wait:
     """The page of the extension in the preferences."""
     bpy.ops.preferences.addon_show(module=MODULE)
@@ -312,8 +284,8 @@ def take_leave() -> robot.Wait:
 
 
 STEPS = (
-    install, open_tab, stop_with_escape, import_capture, look, panels, undo_and_redo, track_footage,
-    show_on_footage, preferences, take_leave,
+    install, open_tab, stop_with_escape, import_capture, look, panels, undo_and_redo, *compress.STEPS,
+    compress.tidy, track_footage, show_on_footage, face_panel, preferences, take_leave,
 )  # fmt: skip
 
 

@@ -105,18 +105,27 @@ def command_at(spot: Spot) -> Generator[float, None, str]:
     return text if text.startswith("bpy.ops.") else ""
 
 
-def places(region: bpy.types.Region, columns: tuple[float, ...], step: int) -> Iterator[Spot]:
+def places(
+    region: bpy.types.Region, columns: tuple[float, ...], step: int, within: tuple[int, int]
+) -> Iterator[Spot]:
     """Where to point in a region, downwards in each column (columns as fractions of the width)."""
     for column in columns:
-        for from_top in range(step // 2, region.height, step):
+        for from_top in range(max(within[0], step // 2), min(within[1], region.height), step):
             yield on_screen(region, int(region.width * column), from_top)
 
 
 def find(
-    region: bpy.types.Region, command: str, columns: tuple[float, ...] = (0.5,), step: int = 14
+    region: bpy.types.Region,
+    command: str,
+    columns: tuple[float, ...] = (0.5,),
+    step: int = 14,
+    within: tuple[int, int] = (0, 10_000),
 ) -> Generator[float, None, Spot | None]:
-    """Point at one place after the other until a button with this command is found."""
-    for spot in places(region, columns, step):
+    """Point at one place after the other until a button with this command is found.
+
+    within: pixels from the region's top between which it is sought.
+    """
+    for spot in places(region, columns, step, within):
         text = yield from command_at(spot)
         if text.startswith(command):
             return spot

@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 SAMPLE = HERE.parents[1] / "core" / "data" / "sample" / "likeness_sample.zip"
 SCREEN = (1600, 1000)
 SKIPPED = 77
-LIMIT = 900
+LIMIT = 1200
 
 
 def main(zip_path: Path, capture: Path, out: Path, root: Path | None, pip: Sequence[str | Path]) -> int:
@@ -53,7 +53,7 @@ def stage(shared: Path, zip_path: Path, capture: Path) -> None:
         shutil.copytree(capture, shared / "capture" / capture.name)
     else:
         shutil.copy(capture, shared / "capture" / capture.name)
-    for name in ("drive.py", "robot.py"):
+    for name in ("drive.py", "robot.py", "facts.py", "compress.py"):
         shutil.copy(HERE / name, shared / name)
 
 
