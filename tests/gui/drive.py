@@ -251,7 +251,7 @@ def face_panel() -> robot.Wait:
     faces = part("addon.session").faces_of(root)
     check("the double has a texture of the face to choose", faces, faces)
     region = compress.sidebar()
-    spot = yield from robot.find(region, "bpy.ops.likeness.make_textures", (0.5, 0.9), within=(90, 400))
+    spot = yield from robot.find(region, "bpy.ops.likeness.make_textures", (0.83,), 8, (240, 400))
     check("the button that takes textures from the footage is found", spot)
     robot.crop(str(OUT / "20_look.png"), str(OUT / "face_panel.png"), region)
     yield from compress.open_only("Capture")
