@@ -54,7 +54,7 @@ class CompressPanel(LikenessPanel, bpy.types.Panel):
             group.prop(options, "coefficients", text="Numbers")
         else:
             bones, influences, _numbers = numbers_of(options)
-            layout.label(text=f"{bones} bones, {influences} per vertex", icon="BONE_DATA")
+            layout.label(text=f"About {bones} bones, {influences} per vertex", icon="BONE_DATA")
         column = split_column(layout)
         column.prop(options, "correctives", text="Correctives")
         column.prop(options, "two_bones")
