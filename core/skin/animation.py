@@ -70,9 +70,13 @@ class AnimationFrameGenerator:
         coefficients = self.coefficients(weights, max_control_weights)
         target = Path(output_dir)
         check_frames_folder(target)
-        with atomic_folder(target) as folder:
-            write = _write_obj if format == "obj" else _write_npz
-            write(folder, self.skin, coefficients, progress)
+        try:
+            with atomic_folder(target) as folder:
+                write = _write_obj if format == "obj" else _write_npz
+                write(folder, self.skin, coefficients, progress)
+        except OSError as problem:
+            reason = problem.strerror or problem
+            raise SettingsError(f"The frames cannot be written to {target}: {reason}.") from problem
         return target
 
     def frames(self, weights: np.ndarray, max_control_weights: int | None = None) -> np.ndarray:

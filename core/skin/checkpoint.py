@@ -15,7 +15,7 @@ from ..errors import LikenessError
 from ..files import atomic_path, read_npz
 
 _KEY = "checkpoint_key"
-SECONDS = 10.0
+SECONDS = 3.0
 """Least time between two writings of the state."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -153,12 +154,25 @@ def _check_places(options: argparse.Namespace) -> None:
     output = options.output.absolute()
     if output.suffix != ".npz" or not output.parent.is_dir() or output.is_dir():
         raise SettingsError(f"{output} is no place for a result.", "Name an .npz in a folder that exists.")
+    _check_writable(output.parent)
     if output.resolve() == options.model.resolve():
         raise SettingsError("The result would take the place of the model.", "Name another file.")
     if options.frames and not options.animation:
         raise SettingsError("--frames needs the controls of an animation.", "Give them with --animation.")
     if options.frames:
         check_frames_folder(options.frames)
+
+
+def _check_writable(folder: Path) -> None:
+    """Find out before minutes of work, by the only way that is sure."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        reason = problem.strerror or problem
+        raise SettingsError(
+            f"Nothing can be written to {folder}: {reason}.", "Choose another place."
+        ) from problem
 
 
 def _compressed(
@@ -179,7 +193,10 @@ def _compressed(
     except (KeyboardInterrupt, Cancelled):
         if not checkpoint_path(options.output).exists():
             raise
-        raise Cancelled("Cancelled.", "What was done is kept; --resume goes on with it.") from None
+        raise Cancelled(
+            "Cancelled.",
+            "What was done until a few seconds ago is kept; --resume with the same options goes on with it.",
+        ) from None
     except ImportError as problem:
         if not problem.name or problem.name.startswith((__package__ or "").rpartition(".")[0]):
             raise

@@ -68,6 +68,11 @@ class SkinCompressor:
         problem = problem_of(self.model_data)
         key = key_of(problem, self.solver, budget, settings)
         checkpoint = FileCheckpoint(checkpoint_path(output), key, self.resume, self.checkpoint_seconds)
+        if self.resume and checkpoint.path.exists() and checkpoint.load() is None:
+            raise SettingsError(
+                f"{checkpoint.path.name} is of another model or other settings, or damaged.",
+                "Give those it was made with, or begin anew without --resume.",
+            )
         start = time.perf_counter()
         solution = self._solver()(problem, budget, settings, subrange(progress, 0.0, 0.97), checkpoint)
         progress(0.97, "measure", "Measuring what the bones miss")

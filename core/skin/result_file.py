@@ -49,7 +49,13 @@ def write_result(path: Path, skin: CompressedSkin, sparse: bool) -> None:
     arrays["errors"] = np.array(json.dumps(skin.errors, default=float))
     if skin.shape_names:
         arrays["shape_names"] = np.array(skin.shape_names)
-    write_npz(path, arrays)
+    try:
+        write_npz(path, arrays)
+    except (OSError, ValueError) as problem:
+        # numpy meets a full disk once more when it closes the archive, as a ValueError.
+        disk = problem if isinstance(problem, OSError) else problem.__context__
+        reason = disk.strerror if isinstance(disk, OSError) and disk.strerror else problem
+        raise ModelError(f"{path} cannot be written: {reason}.", "Choose another place.") from problem
 
 
 def read_result(path: Path) -> CompressedSkin:

@@ -19,13 +19,15 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
+from ..cached_kernels import cached
+
 WIDTH = 16
 
-compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
+compiled = cached(nogil=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
 
 instruction: Callable[..., Any] = intrinsic
 """What numba makes of such a function is called without its first argument; types of it would mislead."""

@@ -15,8 +15,8 @@ from __future__ import annotations
 from math import ceil, floor
 
 import numpy as np
-from numba import njit
 
+from ..cached_kernels import cached
 from .harmonics_kernels import harmonics
 from .lanes_kernels import (
     WIDTH,
@@ -195,7 +195,7 @@ def project(
             _box(records, boxes, g, width, height)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@cached(nogil=True, error_model="numpy")
 def _box(records, boxes, g, width, height):
     """Tiles that have a pixel centre inside the Gaussian's rectangle."""
     x, y, half_x, half_y = records[16 * g], records[16 * g + 1], records[16 * g + 10], records[16 * g + 11]

@@ -14,8 +14,8 @@ its own, and the slots are summed in a fixed order: no atomics, and the same sum
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..cached_kernels import cached
 from .lanes_kernels import (
     across,
     add_totals,
@@ -243,7 +243,7 @@ def blend_back(
                 moments[slot + k] = zero
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@cached(nogil=True, error_model="numpy")
 def gathered(moments, offsets, sums, first, last):
     """Sums (m, 9) of every Gaussian's slots."""
     for g in range(first, last):

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..cached_kernels import cached
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@cached(nogil=True, error_model="numpy")
 def depth_order(records, boxes, count):
     """Indices of the Gaussians that are seen, nearest first; equal depths keep their order. Radix sort."""
     depths = records.view(np.uint32)
@@ -42,7 +43,7 @@ def depth_order(records, boxes, count):
     return order
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@cached(nogil=True, error_model="numpy")
 def deal(order, boxes, count, tiles_x, tiles, limit):
     """For every tile its Gaussians from front to back, and the slots of their gradients.
 

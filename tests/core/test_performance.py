@@ -273,6 +273,6 @@ def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
     path = tmp_path / "p.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("weights.npy", bytes(50_000_000))
-    monkeypatch.setattr("core.files.read_npz.__defaults__", (1_000_000,))
+    monkeypatch.setattr("core.files.read_npz.__defaults__", (1_000_000, None))
     with pytest.raises(AvatarError, match="unpack to more than"):
         Performance.load(path)

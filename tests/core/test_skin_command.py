@@ -165,7 +165,7 @@ def test_a_folder_of_obj_files_is_compressed(solver, tmp_path, capsys):
 def test_a_stop_leaves_the_checkpoint_and_resume_finds_it(solver, model, tmp_path, capsys):
     solver.interrupt = True
     status, _out, err = run(capsys, model, "-o", tmp_path / "out.npz")
-    assert status == 130 and "--resume goes on with it" in last_line(err)
+    assert status == 130 and "--resume with the same options goes on with it" in last_line(err)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["face.npz", "out.npz.checkpoint"]
     solver.interrupt = False
     assert run(capsys, model, "-o", tmp_path / "out.npz", "--resume")[0] == 0

@@ -104,6 +104,11 @@ def test_a_checkpoint_of_something_else_is_not_used(tmp_path: Path, change: str)
         made.model_data.deltas[0, 0, 0] += 1
     elif change == "damage":
         (tmp_path / "out.npz.checkpoint").write_bytes(b"PK\x03\x04 not an archive")
+    if change != "no resume":
+        with pytest.raises(SettingsError, match="of another model or other settings, or damaged"):
+            made.run(output)
+        assert [path.name for path in tmp_path.iterdir()] == ["out.npz.checkpoint"]
+        made.resume = False
     seen: list[str] = []
     made.run(output, lambda _f, _stage, text: seen.append(text))
     assert any("Phase 1 of 2, iteration 0" in text for text in seen)

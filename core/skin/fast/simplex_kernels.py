@@ -7,11 +7,12 @@ The support, which bones may have a weight, is a list; M holds a row for each of
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ...cached_kernels import cached
 
 # Division by zero gives infinity instead of a branch in every loop, and sums may be taken in any order:
 # both are what lets a loop be vectorised. Infinity and NaN keep their meaning.
-compiled = njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
+compiled = cached(error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
 
 _RIDGE = 1e-9
 
