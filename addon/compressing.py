@@ -14,10 +14,11 @@ from ..core.skin.compressed import CompressedSkin
 from . import roots
 from .kinds import Context
 from .scene.compressed import BakeReport, CompressOptions, bake, build_compressed
-from .scene.compressed_companions import release_companions
+from .scene.compressed_companions import left_to_compress, release_companions
 from .scene.compressed_state import (
     action_of,
     armature_modifier,
+    bones_of,
     compressed_objects,
     is_compressed,
     rig_of,
@@ -143,8 +144,6 @@ def build(context: Context, target: Any, shapes: ShapeSource, skin: CompressedSk
             count = len(add_correctives(context, made, options.correctives))
             before, report = said, bake(context, made)
             said = f"{_said(report)}. Without {count} corrective shapes: {before}"
-        if report.error is not None and report.error.worst == 0.0:
-            said = _of_shapes(context, target, skin)
     if options.replace and earlier:
         _take_place(made, earlier)
     return keep_sentence(made, report, said)
@@ -159,24 +158,27 @@ def _said(report: BakeReport) -> str:
     return "" if report.error is None else report.error.sentence
 
 
-def _of_shapes(context: Context, target: Any, skin: CompressedSkin) -> str:
-    """What the fit missed, for where nothing plays that would show it."""
-    unit = 1000.0 * context.scene.unit_settings.scale_length * target.matrix_world.median_scale
-    below, worst = (unit * float(skin.errors.get(name, 0.0)) for name in ("p999", "max"))
-    return f"Nothing plays yet; over the shapes 99.9 % are below {below:.2g} mm, worst {worst:.2g} mm"
-
-
 def keep_sentence(made: Any, report: BakeReport, said: str = "") -> str:
     """What came out, in a sentence that the file remembers."""
     said = said or _said(report)
-    text = f"{report.bones} bones, {len(report.frames)} frames"
+    kinds = ("pair of face bones", "pairs of face bones") if bones_of(made).two_bone else ("face bone", "")
+    text = f"{_counted(report.bones, *kinds)}, {_counted(len(report.frames), 'frame')}"
     made[_SENTENCE] = f"{text}. {said}" if said else text
-    return f"{made.name}: {made[_SENTENCE]}"
+    return f"{made.name}: {sentence_of(made)}"
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def sentence_of(made: Any) -> str:
-    """The sentence of the last compression or update, without the name."""
-    return str(made.get(_SENTENCE, ""))
+    """The sentence of the last compression or update, without the name, and what is left to compress."""
+    kept, left = str(made.get(_SENTENCE, "")), left_to_compress(made)
+    if not kept or not left:
+        return kept
+    if len(left) == 1:
+        return f"{kept}. {left[0]} has shape keys of its own: compress it too"
+    return f"{kept}. {', '.join(left[:-1])} and {left[-1]} have shape keys of their own: compress them too"
 
 
 def _take_place(made: Any, earlier: list[Any]) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import bpy
 import numpy as np
@@ -19,6 +20,9 @@ from .compressed_error import ErrorReport, measure, write_error
 from .compressed_space import deltas_of, motions_in_rig, points_in_rig, to_rig
 from .shape_source import sample_values
 from .workspace import scene_and_layer
+
+_STILL = 1e-6
+"""Values of shape keys that stay below move nothing."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +56,37 @@ def bake(
             raise ModelError(f"The original of {obj.name} is gone.", "Its action can no longer be updated.")
         frames, values = sample_values(scene, source, skin.names)
     layer.update()
-    motions = motions_in_rig(skin, values, obj, rig)[:, bones.moving]
     at, axes = rigs.rest_frames(rig, bones.deforming)
     weights, points = skinning.shares(obj, rig, bones.deforming), points_in_rig(obj, rig)
-    if bones.two_bone:
-        found = trs.two_bones(motions, at, axes)
-    else:
-        found = trs.rotation_scale(motions, at, axes, trs.gram(weights, points, at))
+
+    def played(amounts: np.ndarray) -> trs.Channels | trs.BonePair:
+        motions = motions_in_rig(skin, amounts, obj, rig)[:, bones.moving]
+        if bones.two_bone:
+            return trs.two_bones(motions, at, axes)
+        return trs.rotation_scale(motions, at, axes, trs.gram(weights, points, at))
+
+    found = played(values)
     action = _action(scene, obj, rig)
     paths = _write(source, obj, rig, action, bones, frames, found)
     correctives = corrective.key_correctives(obj, action, frames, values, skin.names)
     report = None
     if source is not None:
-        made, there = trs.matrices_of(found, at, axes), np.array(to_rig(obj, rig))[:3, :3]
+        there = np.array(to_rig(obj, rig))[:3, :3]
         turned = deltas_of(source, skin) @ there.T.astype(np.float32)
         to_mm = np.array(rig.matrix_world)[:3, :3] * scene.unit_settings.scale_length * 1000.0
-        posed = corrective.posed(obj, correctives, made, weights, there) if correctives else None
-        report = measure(frames, made, weights, points, turned, values, to_mm, posed)
+
+        def measured(at_frames: np.ndarray, channels: Any, amounts: np.ndarray, keyed: Any) -> ErrorReport:
+            made = trs.matrices_of(channels, at, axes)
+            posed = corrective.posed(obj, keyed, made, weights, there) if keyed else None
+            return measure(at_frames, made, weights, points, turned, amounts, to_mm, posed)
+
+        report = measured(frames, found, values, correctives)
+        if np.abs(values).max(initial=0.0) < _STILL:
+            each = np.eye(skin.n_shapes, dtype=np.float32)
+            shapes = corrective.correctives_of(obj).items()
+            keyed = {key: each[:, skin.names.index(shape)] for key, shape in shapes}
+            alone = measured(np.arange(len(each)), played(each), each, keyed)
+            report = report.of_shapes(skin.names, alone)
         paths["object"] += write_error(obj, curves.play(action, obj), report)
     _remove_stale(obj, rig, action, paths)
     state.keep_action(obj, action, paths)

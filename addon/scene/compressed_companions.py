@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from .compressed_rig import link_beside
-from .compressed_state import armature_modifier, is_compressed
+from .compressed_state import RIG_SOURCE, armature_modifier, compressed_objects, is_compressed, source_of
 from .double import ID_KEY, ROLE_KEY
 
 _COMPANION = "likeness_skin_companion"
@@ -60,6 +60,31 @@ def _copy(obj: Any, instead: dict[Any, Any], rig: bpy.types.Object) -> bpy.types
 def companions_of(rig: bpy.types.Object) -> list[bpy.types.Object]:
     """The copies that came with an armature."""
     return [obj for obj in bpy.data.objects if obj.get(_COMPANION) == rig]
+
+
+def left_to_compress(made: bpy.types.Object) -> list[str]:
+    """Names of the meshes that have shape keys of their own on the armature whose copy a compressed mesh
+    stands on, and do not stand there yet: compressed as well, they do. Cheap.
+    """
+    bound = armature_modifier(made)
+    armature = bound.object.get(RIG_SOURCE) if bound is not None else None
+    if not isinstance(armature, bpy.types.Object):
+        return []
+    there: set[Any] = set()
+    left: list[Any] = []
+    for scene in made.users_scene:
+        there |= {source_of(obj) for obj in compressed_objects(scene) if _holder(obj) == bound.object}
+        left += [obj for obj in scene.objects if _has_shapes(obj) and _holder(obj) == armature]
+    return sorted({obj.name for obj in left if obj not in there and not is_compressed(obj)})
+
+
+def _holder(obj: bpy.types.Object) -> bpy.types.Object | None:
+    bound = armature_modifier(obj)
+    return None if bound is None else bound.object
+
+
+def _has_shapes(obj: Any) -> bool:
+    return obj.type == "MESH" and obj.data.shape_keys is not None and len(obj.data.shape_keys.key_blocks) > 1
 
 
 def release_companions(rig: bpy.types.Object) -> None:

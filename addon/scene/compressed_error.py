@@ -9,7 +9,7 @@ a body would hide its face.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import bpy
@@ -56,13 +56,29 @@ class ErrorReport:
     """(N,) over the frames."""
     vertex_worst: np.ndarray
     """(N,)"""
+    shapes: tuple[str, ...] = ()
+    """Where nothing plays: the shapes, each fully on, that stand for the frames in all but `frames`,
+    `frame_mean` and `frame_worst`; `worst_frame` is the number of one of them.
+    """
 
     @property
     def sentence(self) -> str:
         """For a person."""
+        mean, at = "Mean", f"frame {self.worst_frame:g}"
+        if self.shapes:
+            each = "its shape" if len(self.shapes) == 1 else f"each of its {len(self.shapes)} shapes"
+            mean, at = f"Nothing plays yet. With {each} at 1: mean", self.shapes[int(self.worst_frame)]
         return (
-            f"Mean {_said(self.mean)} mm, 99.9 % of vertices below {_said(self.p999)} mm, "
-            f"worst {_said(self.worst)} mm (frame {self.worst_frame:g})"
+            f"{mean} {_said(self.mean)} mm, 99.9 % of vertices below {_said(self.p999)} mm, "
+            f"worst {_said(self.worst)} mm ({at})"
+        )
+
+    def of_shapes(self, names: tuple[str, ...], alone: ErrorReport) -> ErrorReport:
+        """The same where nothing plays, with the distances of each shape alone, whose "frames" are their
+        numbers.
+        """
+        return replace(
+            alone, frames=self.frames, frame_mean=self.frame_mean, frame_worst=self.frame_worst, shapes=names
         )
 
 

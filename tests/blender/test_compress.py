@@ -113,9 +113,77 @@ def test_the_copy_plays_what_the_original_plays_and_says_how_well(face, worker):
     assert face.data.shape_keys.animation_data.action is not None
     apart = 1000.0 * skin_support.distances(face, copy, range(1, LAST + 1))
     sentence = part("addon.compressing").sentence_of(copy)
-    assert "6 bones, 12 frames" in sentence
+    assert "6 face bones, 12 frames. Mean" in sentence
     assert float(sentence.split("worst ")[1].split()[0]) == pytest.approx(apart.max(), rel=0.01)
     assert bpy.context.view_layer.objects.active == face
+
+
+@pytest.mark.parametrize("form", [{}, {"two_bones": True}, {"correctives": 2}])
+def test_where_nothing_plays_the_shapes_alone_are_measured(face, worker, form):
+    """Also where an action keys nothing but zeros, and when it is measured anew."""
+    blocks = face.data.shape_keys.key_blocks
+    for block in blocks:
+        for frame in range(1, LAST + 1):
+            block.value = 0.0
+            block.keyframe_insert("value", frame=frame)
+    compress(**form)
+    copy, sentence_of = made(), part("addon.compressing").sentence_of
+    sentence = sentence_of(copy)
+    assert "Nothing plays yet. With each of its 3 shapes at 1: mean " in sentence
+    assert copy["compression_error"] == pytest.approx(0.0, abs=1e-3)
+    bpy.ops.likeness.update_compressed()
+    assert sentence_of(copy) == sentence.split(". Without ")[0]
+    for frame, block in enumerate(blocks[1:], 1):
+        for other in blocks[1:]:
+            other.value = float(other == block)
+            other.keyframe_insert("value", frame=frame)
+    bpy.ops.likeness.update_compressed()
+    apart = 1000.0 * skin_support.distances(face, copy, (1, 2, 3))
+    worst = sentence.split(". Without ")[0].split("worst ")[1]
+    assert float(worst.split()[0]) == pytest.approx(apart.max(), rel=0.02, abs=1e-3)
+    if not form:
+        assert f"({blocks[1 + int(apart.max(axis=1).argmax())].name})" in worst
+    assert "Nothing plays" not in sentence_of(copy)
+
+
+@pytest.mark.parametrize(
+    ("form", "said"), [(False, "1 face bone, 12 frames."), (True, "1 pair of face bones, 12 frames.")]
+)
+def test_one_bone_is_one(face, worker, form, said):
+    compress(preset="CUSTOM", bones=1, influences=1, two_bones=form)
+    assert said in part("addon.compressing").sentence_of(made())
+
+
+def test_bones_are_counted_as_the_armature_has_them(face, worker):
+    compress(preset="TINY")
+    bones = part("addon.compressing").rig_of(made()).data.bones
+    count = sum(bone.name.startswith("Face ") for bone in bones)
+    assert part("addon.compressing").sentence_of(made()).startswith(f"{count} face bones, ")
+
+
+def test_other_meshes_with_shapes_on_the_armature_are_named_until_they_stand_there(face, worker):
+    rig = bpy.data.objects.new("Rig", bpy.data.armatures.new("Rig"))
+    bpy.context.scene.collection.objects.link(rig)
+    with part("addon.scene.workspace").edit_mode(bpy.context, rig):
+        rig.data.edit_bones.new("Skull").tail = (0.0, 0.0, 1.0)
+    lashes, teeth, _stranger = sheet("Lashes"), sheet("Teeth"), sheet("Stranger")
+    for obj in (face, lashes, teeth):
+        obj.modifiers.new("Rig", "ARMATURE").object = rig
+        obj.vertex_groups.new(name="Skull").add(list(range(len(obj.data.vertices))), 1.0, "REPLACE")
+    compressing = part("addon.compressing")
+
+    def said(obj: Any) -> str:
+        bpy.context.view_layer.objects.active = obj
+        compress(preset="TINY")
+        return compressing.sentence_of(compressing.compressed_of(bpy.context))
+
+    both = "Lashes and Teeth have shape keys of their own: compress them too"
+    assert said(face).endswith(f"). {both}")
+    assert said(lashes).endswith("). Teeth has shape keys of its own: compress it too")
+    last = said(teeth)
+    copies = part("addon.scene.compressed_state").compressed_objects(bpy.context.scene)
+    assert len({compressing.rig_of(copy) for copy in copies}) == 1
+    assert "of their own" not in " ".join([last, *map(compressing.sentence_of, copies)])
 
 
 @pytest.mark.parametrize(
