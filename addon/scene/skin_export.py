@@ -45,13 +45,16 @@ class ExportReport:
     plain: tuple[str, ...]
     """Materials whose colour is made by nodes that no file format has."""
     meshes: int = 1
+    without_keys: bool = False
+    """Whether the mesh has corrective keys that the file has not."""
 
     def __str__(self) -> str:
         m = self.measured
+        keys = ", without its corrective keys" if self.without_keys else ""
         frames = f"{self.frames} frames" if self.frames else "no animation"
         meshes = f"{self.meshes} meshes, " if self.meshes > 1 else ""
         text = (
-            f"{self.path.name}: {meshes}{m.bones} bones, {self.influences} influences, {frames}, "
+            f"{self.path.name}: {meshes}{m.bones} bones, {self.influences} influences, {frames}{keys}, "
             f"re-imported: mean {_mm(m.mean)} mm, max {_mm(m.maximum)} mm"
         )
         if self.plain:
@@ -106,7 +109,8 @@ def export_skin(scene: bpy.types.Scene, obj: Any, path: Path, options: ExportOpt
         measured = measure(own, read_again(own, written), meshes, np.concatenate(wanted, axis=1), at)
         plain = tuple(dict.fromkeys(material for mesh in meshes for material in procedural(mesh)))
     count = len(frames) if options.animation else 0
-    return ExportReport(path, measured, options.influences, count, plain, len(originals))
+    without = not options.correctives and bool(parts[0].keys)
+    return ExportReport(path, measured, options.influences, count, plain, len(originals), without)
 
 
 def others_on_the_bones(scene: bpy.types.Scene, obj: Any) -> list[Any]:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,10 +82,8 @@ def measure(
 
     `meshes` are the copies that were exported: their rest tells which vertex is which.
     """
-    armature = found.armature.data
-    armature.pose_position = "REST"
-    rows = _rows_of(scene, found, meshes)
-    armature.pose_position = "POSE"
+    with _at_rest(found):
+        rows = _rows_of(scene, found, meshes)
     distances = []
     for frame, points in zip(at, wanted, strict=True):
         whole, part_of = divmod(frame * found.step, 1.0)
@@ -92,7 +91,25 @@ def measure(
         there = np.concatenate([vertices_at(scene, part) for part in found.meshes])
         distances.append(np.linalg.norm(there - points[rows], axis=1))
     every = np.array(distances) * 1000.0
-    return Measured(float(every.mean()), float(every.max()), len(at), len(armature.bones), len(rows))
+    return Measured(
+        float(every.mean()), float(every.max()), len(at), len(found.armature.data.bones), len(rows)
+    )
+
+
+@contextmanager
+def _at_rest(found: Found) -> Iterator[None]:
+    """Neither bones nor shape keys move what was imported, whatever its action says."""
+    keys = [part.data.shape_keys for part in found.meshes if part.data.shape_keys is not None]
+    blocks = [block for key in keys for block in key.key_blocks if not block.mute]
+    found.armature.data.pose_position = "REST"
+    for block in blocks:
+        block.mute = True
+    try:
+        yield
+    finally:
+        found.armature.data.pose_position = "POSE"
+        for block in blocks:
+            block.mute = False
 
 
 def _rows_of(scene: bpy.types.Scene, found: Found, meshes: Sequence[Any]) -> np.ndarray:
@@ -116,7 +133,8 @@ def _rows_of(scene: bpy.types.Scene, found: Found, meshes: Sequence[Any]) -> np.
         near = tree.find_range(point, _NEAR * size)
         if not near:
             raise ModelError(
-                "The file came back with vertices where the object has none.", "Apply its scale, then export."
+                "The file came back with vertices where the object has none.",
+                "Apply its scale, then compress it again.",
             )
         rows[index] = min((_unlike(theirs[index], ours[n]), d, n) for _, n, d in near)[2]
     return rows

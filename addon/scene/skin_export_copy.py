@@ -82,11 +82,13 @@ def _keep_one_modifier(mesh: Any, armature: Any) -> None:
 
 
 def keep_keys(mesh: Any, correctives: bool) -> None:
-    """Correctives stay, without what moved them; otherwise all keys go."""
+    """Correctives stay, off and without what moved them; otherwise all keys go."""
     if mesh.data.shape_keys is None:
         return
     if correctives:
         mesh.data.shape_keys.animation_data_clear()
+        for block in mesh.data.shape_keys.key_blocks:
+            block.value = 0.0
     else:
         mesh.shape_key_clear()
 

@@ -84,6 +84,7 @@ def write_file(scene: bpy.types.Scene, path: Path, options: ExportOptions) -> No
     """Let Blender's exporter write all of a scene of ours."""
     try:
         with within(scene):
+            _settle(scene)
             if options.kind == "FBX":
                 _write_fbx(path, options)
             else:
@@ -94,6 +95,15 @@ def write_file(scene: bpy.types.Scene, path: Path, options: ExportOptions) -> No
         raise ModelError(f"Blender cannot export {path.name}: {said[:200]}") from problem
     if not path.is_file():
         raise ModelError(f"Blender's exporter wrote no {path.name}.", "Look at the system console for why.")
+
+
+def _settle(scene: bpy.types.Scene) -> None:
+    """Let the copies have the pose of frame 0: without animation, the FBX exporter writes the one that they
+    were copied with. What is evaluated comes back to objects only in the window's own scene.
+    """
+    for obj in scene.objects:
+        obj.update_tag()
+    scene.frame_set(0)
 
 
 def _write_glb(path: Path, options: ExportOptions) -> None:

@@ -139,8 +139,31 @@ def test_correctives_go_along_when_asked(tmp_path: Path, kind: str) -> None:
     before = state_of_the_file()
     without = export(obj, tmp_path / f"a.{kind.lower()}", kind=kind)
     assert without.measured.maximum == pytest.approx(20.0, rel=0.5)
+    assert ", without its corrective keys, re-imported" in str(without)
     with_keys = export(obj, tmp_path / f"b.{kind.lower()}", kind=kind, correctives=True)
     assert with_keys.measured.maximum < 0.05
+    assert state_of_the_file() == before
+
+
+@pytest.mark.parametrize("kind", ["GLB", "FBX"])
+@pytest.mark.parametrize("animation", [True, False])
+def test_correctives_may_be_on_at_the_first_frame(tmp_path: Path, kind: str, animation: bool) -> None:
+    obj = skinned(4)
+    obj.shape_key_add(name="Basis", from_mix=False)
+    for number in range(2):
+        key = obj.shape_key_add(name=f"corrective {number}", from_mix=False)
+        points = np.array([point.co for point in key.data], np.float32)
+        points[20 * number : 20 * number + 20] += [0.0, 0.02, 0.0]
+        key.data.foreach_set("co", points.ravel())
+        for frame, value in ((10, 0.8), (18, 0.1)):
+            key.value = value
+            key.keyframe_insert("value", frame=frame)
+    bpy.context.scene.frame_set(10)
+    before = state_of_the_file()
+    path = tmp_path / f"head.{kind.lower()}"
+    report = export(obj, path, kind=kind, correctives=True, animation=animation)
+    assert report.measured.maximum < 0.05
+    assert "corrective" not in str(report)
     assert state_of_the_file() == before
 
 
