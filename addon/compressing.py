@@ -14,6 +14,7 @@ from ..core.skin.compressed import CompressedSkin
 from . import roots
 from .kinds import Context
 from .scene.compressed import BakeReport, CompressOptions, bake, build_compressed
+from .scene.compressed_check import require_even
 from .scene.compressed_companions import left_to_compress, release_companions
 from .scene.compressed_state import (
     action_of,
@@ -111,6 +112,8 @@ def require_target(context: Context) -> Any:
         raise SettingsError(
             f"{target.name} is linked from another file.", "Make it local or override it, then compress it."
         )
+    context.view_layer.update()
+    require_even(target)
     return target
 
 

@@ -24,6 +24,7 @@ from . import compressed_rig as rigs
 from . import compressed_state as state
 from . import compressed_weights as skinning
 from .compressed_bake import BakeReport, bake
+from .compressed_check import require_even
 from .compressed_companions import copy_companions
 from .compressed_space import deltas_of, motions_in_rig, points_in_rig, reach, to_rig
 from .double import person_roots
@@ -78,6 +79,8 @@ def build_compressed(
     with preserved(context):
         scene, layer = scene_and_layer(context)
         layer.update()
+        if source is not None:
+            require_even(source)
         if source is None:
             copy = meshes.own_mesh(context, skin, options.name or "Compressed")
         else:

@@ -16,6 +16,7 @@ from . import compressed_action as curves
 from . import compressed_rig as rigs
 from . import compressed_state as state
 from . import compressed_weights as skinning
+from .compressed_check import require_unchanged
 from .compressed_error import ErrorReport, measure, write_error
 from .compressed_space import deltas_of, motions_in_rig, points_in_rig, to_rig
 from .shape_source import sample_values
@@ -46,7 +47,7 @@ def bake(
     """Key the bones for what the original plays now, or for values (T, S) of the skin's shapes at `frames`.
 
     What was baked before is replaced; other curves of the action stay. Raises LikenessError when the
-    original, a shape key or a bone is gone.
+    original, a shape key or a bone is gone, or a mesh is another than then.
     """
     scene, layer = scene_and_layer(context)
     skin, bones, rig = state.skin_of(obj), state.bones_of(obj), state.rig_of(obj)
@@ -56,6 +57,8 @@ def bake(
             raise ModelError(f"The original of {obj.name} is gone.", "Its action can no longer be updated.")
         frames, values = sample_values(scene, source, skin.names)
     layer.update()
+    if source is not None:
+        require_unchanged(source, obj, skin)
     at, axes = rigs.rest_frames(rig, bones.deforming)
     weights, points = skinning.shares(obj, rig, bones.deforming), points_in_rig(obj, rig)
 
