@@ -29,7 +29,7 @@ def copy_companions(
 def _belongs(obj: Any, source: Any, armature: Any) -> bool:
     if is_compressed(obj) or _COMPANION in obj or obj.type not in {"MESH", "CURVES"}:
         return False
-    if obj.type == "MESH" and obj.data.shape_keys is not None:
+    if _has_shapes(obj):
         return False  # it is compressed by itself
     bound = any(m.type == "ARMATURE" and m.object == armature for m in obj.modifiers)
     carried = obj.parent is not None and obj.parent in (source, armature)

@@ -54,8 +54,8 @@ class ExportReport:
         frames = f"{self.frames} frames" if self.frames else "no animation"
         meshes = f"{self.meshes} meshes, " if self.meshes > 1 else ""
         text = (
-            f"{self.path.name}: {meshes}{m.bones} bones, {self.influences} influences, {frames}{keys}, "
-            f"re-imported: mean {_mm(m.mean)} mm, max {_mm(m.maximum)} mm"
+            f"{self.path.name}: {meshes}{m.bones} bones in all, {self.influences} influences, "
+            f"{frames}{keys}, re-imported: mean {_mm(m.mean)} mm, max {_mm(m.maximum)} mm"
         )
         if self.plain:
             text += f". Procedural materials stay behind: {_listed(self.plain)}"

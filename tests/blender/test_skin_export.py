@@ -42,7 +42,9 @@ def test_it_comes_back_as_it_was(tmp_path: Path, kind: str, influences: int) -> 
     assert report.measured.maximum < 0.03
     assert report.measured.mean < 0.001
     assert [path.name for path in tmp_path.iterdir()] == [f"head.{kind.lower()}"]
-    assert str(report).startswith(f"head.{kind.lower()}: 11 bones, {influences} influences, 9 frames, re-imp")
+    assert str(report).startswith(
+        f"head.{kind.lower()}: 11 bones in all, {influences} influences, 9 frames, re-imp"
+    )
 
 
 @pytest.mark.parametrize("kind", ["GLB", "FBX"])
