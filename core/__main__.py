@@ -105,8 +105,8 @@ def main(arguments: list[str] | None = None) -> int:
         reporter.result(value, lines)
         return 0
     except (KeyboardInterrupt, Cancelled) as stop:
-        told = isinstance(stop, Cancelled) and stop.hint
-        reporter.error(stop if told else Cancelled("Cancelled.", "Nothing was written."))
+        told = stop if isinstance(stop, Cancelled) and stop.hint else None
+        reporter.error(told or Cancelled("Cancelled.", "Nothing was written."))
         return EXIT_CANCELLED
     except BrokenPipeError:
         # Whoever read the output is gone, so there is nobody to work for.
