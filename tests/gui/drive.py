@@ -39,7 +39,7 @@ TRACK_LIMIT = 240.0
 # Reports of the stopped job, the import and its undo: anything else is an error that the user would see.
 EXPECTED = re.compile(
     r"was stopped|^\S.* plays .* samples|^(Undo|Redo)|lacks numba.* compressing"
-    r"|Compressed: \d+ bones|re-imported"
+    r"|Compressed: \d+ (pairs of )?face bones?|re-imported"
 )
 
 
