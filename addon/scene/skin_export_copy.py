@@ -25,7 +25,7 @@ from .skin_export_weights import limit_weights, motions_of
 
 def add_armature(scene: bpy.types.Scene, source: Any, motion: Motion) -> Any:
     """The armature for the file: at rest, without parent, constraints and drivers."""
-    armature = source.copy()
+    armature = _resting_copy(source)
     armature.data = source.data.copy()
     scene.collection.objects.link(armature)
     _stand(armature, motion.world[0])
@@ -37,6 +37,20 @@ def add_armature(scene: bpy.types.Scene, source: Any, motion: Motion) -> Any:
         for constraint in list(bone.constraints):
             bone.constraints.remove(constraint)
     return armature
+
+
+def _resting_copy(source: Any) -> Any:
+    """A copy whose bones rest. The FBX exporter reads the matrices of bones that a copy takes over, and
+    Blender 4.5 does not renew them in a scene that no window shows.
+    """
+    position = source.data.pose_position
+    try:
+        source.data.pose_position = "REST"
+        bpy.context.view_layer.update()
+        return source.copy()
+    finally:
+        source.data.pose_position = position
+        bpy.context.view_layer.update()
 
 
 def add_mesh(
