@@ -18,8 +18,8 @@ _RIDGE = 1e-9
 
 
 @compiled
-def solve(matrix: np.ndarray, linear: np.ndarray, n: int, out: np.ndarray, chol: np.ndarray) -> float:
-    """Minimise w^T M w / 2 + c^T w under sum w = 1 over n weights; the multiplier, into `out` the weights."""
+def _factor(matrix: np.ndarray, n: int, chol: np.ndarray) -> None:
+    """The Cholesky factor of the first n rows and columns, a little ridge on the diagonal, into `chol`."""
     trace = 0.0
     for a in range(n):
         trace += matrix[a, a]
@@ -35,6 +35,12 @@ def solve(matrix: np.ndarray, linear: np.ndarray, n: int, out: np.ndarray, chol:
                 chol[a, a] = np.sqrt(max(s, ridge * 1e-3))
             else:
                 chol[a, b] = s / chol[b, b]
+
+
+@compiled
+def solve(matrix: np.ndarray, linear: np.ndarray, n: int, out: np.ndarray, chol: np.ndarray) -> float:
+    """Minimise w^T M w / 2 + c^T w under sum w = 1 over n weights; the multiplier, into `out` the weights."""
+    _factor(matrix, n, chol)
     ones = 0.0
     mixed = 0.0
     # Two right-hand sides at once: y = M^-1 1 and z = M^-1 (-c).
@@ -129,21 +135,10 @@ def _cheapest(
     The cost is w_a^2 / 2 P_aa with P = M^-1 - M^-1 1 1^T M^-1 / 1^T M^-1 1: the optimal brain surgeon
     among weights that sum to one.
     """
-    trace = 0.0
-    for a in range(n):
-        trace += hessian[support[a], support[a]]
-    ridge = _RIDGE * trace / n + 1e-300
     for a in range(n):
         for b in range(a + 1):
-            s = hessian[support[a], support[b]]
-            if a == b:
-                s += ridge
-            for k in range(b):
-                s -= chol[a, k] * chol[b, k]
-            if a == b:
-                chol[a, a] = np.sqrt(max(s, ridge * 1e-3))
-            else:
-                chol[a, b] = s / chol[b, b]
+            inverse[a, b] = hessian[support[a], support[b]]
+    _factor(inverse, n, chol)
     # Rows of the inverse of the Cholesky factor.
     for a in range(n):
         inverse[a, a] = 1.0 / chol[a, a]
