@@ -10,10 +10,17 @@ of these cases.
 
 from __future__ import annotations
 
+import os
+
+if __name__ == "__main__":
+    # Fits solve many small systems, which several threads of BLAS slow down (a clip's fit by four, on two
+    # cores that others use too), and whose last digits depend on their number. Read when numpy is first
+    # imported, which the imports below do.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import argparse
 import contextlib
 import json
-import os
 import signal
 import sys
 import threading
@@ -155,7 +162,4 @@ def _interrupt_at_end_of_stdin() -> None:
 
 
 if __name__ == "__main__":
-    # Fits solve many small systems, which several threads of BLAS slow down (a clip's fit by four, on two
-    # cores that others use too). Read when numpy is first imported.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(main())
