@@ -13,19 +13,17 @@ from pathlib import Path
 import numpy as np
 
 from .. import rotation
-from ..arkit import ARKIT_NAMES
 from ..avatar import Avatar
 from ..camera import Camera
 from ..errors import AvatarError
 from ..head import HeadModel, Rest, load_model
 from ..head.atlas import NONE, HeadAtlas, load_atlas
+from ..head.expressed import ExpressedHead
 from ..performance import Performance
 from ..person import rest_of
 from .normals import SurfaceNormals
 
 Array = np.ndarray
-
-_EYES = ("eye_left", "eye_right")
 
 
 class PosedHead:
@@ -43,9 +41,8 @@ class PosedHead:
         self.atlas: HeadAtlas = load_atlas(model)
         self.rows = np.unique(self.atlas.triangles)
         """(n,) rows of the model that the atlas shows, sorted."""
-        self._neutral = rest.vertices[self.rows]
-        self._columns, self._shapes = self._expression()
-        self._turning = [self._ridden(role) for role in _EYES]
+        self.expressed = ExpressedHead(model, rest, self.rows)
+        """The same rows in the head's own frame."""
         self._last: tuple[int, Array] | None = None
 
     @staticmethod
@@ -90,61 +87,26 @@ class PosedHead:
 
     def _posed(self, index: int) -> Array:
         """The head's pose carries the neck along: the tracker sees one rigid head."""
-        points = self._neutral + (self.performance.weights[index, self._columns] @ self._shapes).reshape(
-            -1, 3
-        )
-        yaw, pitch = self._gaze[index].T
-        turns = rotation.to_matrix(rotation.from_angles(yaw, pitch, np.zeros(2)))
-        for (places, share, centre), turn in zip(self._turning, turns, strict=True):
-            arm = points[places] - centre
-            points[places] += share * (arm @ turn.T.astype(np.float32) - arm)
+        points = self.expressed.points(self.performance.weights[index], self.gaze[index])
         place = self.translation(index).astype(np.float32)
         found = np.tile(place, (self.model.row_count, 1))
         found[self.rows] += points @ self.rotation(index).T.astype(np.float32)
         return found
 
     @cached_property
-    def _gaze(self) -> Array:
+    def gaze(self) -> Array:
+        """(T, 2, 2) radians: yaw and pitch of the left and the right eye."""
         return self.performance.gaze_or_from_weights()
 
     @cached_property
     def _surface(self) -> SurfaceNormals:
         return SurfaceNormals.of(local_polygons(self.model, self.atlas, self.rows), len(self.rows))
 
-    def _expression(self) -> tuple[Array, Array]:
-        """Columns of the weights that the model follows, and its shapes on the rows, (E, 3 n) float32."""
-        known = self.model.expression_index
-        columns = [i for i, name in enumerate(ARKIT_NAMES) if name in known]
-        order = [known[ARKIT_NAMES[i]] for i in columns]
-        shapes = self.model.expression.at(self.rows)[order].astype(np.float32)
-        return np.array(columns, int), np.ascontiguousarray(shapes).reshape(len(columns), 3 * len(self.rows))
-
-    def _ridden(self, role: str) -> tuple[Array, Array, Array]:
-        """Which of the rows turn with an eye, by what share (k, 1), and about where (3,), all float32."""
-        model, joint = self.model, self.model.roles.get(role)
-        if not isinstance(joint, str) or joint not in model.joint_names:
-            return np.zeros(0, int), np.zeros((0, 1), np.float32), np.zeros(3, np.float32)
-        eye = model.joint_names.index(joint)
-        below = _with_descendants(eye, model.joint_parents)
-        turned = np.isin(model.skin_joints[self.rows], below)
-        share = np.where(turned, model.skin_weights[self.rows], 0).sum(axis=1)
-        places = np.flatnonzero(share > 1e-6)
-        centre = self.rest.joint_heads[eye].astype(np.float32)
-        return places, share[places, None].astype(np.float32), centre
-
 
 def local_polygons(model: HeadModel, atlas: HeadAtlas, rows: Array) -> Array:
     """(m, 4) int: the polygons of the atlas, counted in its sorted `rows`; -1 last in a triangle."""
     polygons = model.faces[atlas.chart != NONE]
     return np.where(polygons >= 0, np.searchsorted(rows, polygons), -1)
-
-
-def _with_descendants(joint: int, parents: Array) -> list[int]:
-    found = [joint]
-    for child in range(joint + 1, len(parents)):  # a parent comes before its children
-        if parents[child] in found:
-            found.append(child)
-    return found
 
 
 def _seen(avatar: Avatar) -> Performance:
