@@ -7,6 +7,7 @@
     tracks/*.npz         `core.track.Track` of each performance that was tracked in footage
     textures/            head-UV pictures, what `textures` and `face_tracks` name
     media/               files taken out of an archive; others are referenced where they lie
+    splats.npz           `core.splat.splat_avatar.SplatAvatar`, where Gaussians were trained
     report.json          `core.report.Report`
 
 Every file is written beside its target and renamed, avatar.json last: it is what makes the folder an avatar.
@@ -35,7 +36,7 @@ GENDERS = ("", "female", "male")
 """What an avatar can say of gender; empty is not specified."""
 
 _JSON, _HEAD, _PERFORMANCES, _MEDIA = "avatar.json", "head.npz", "performances", "media"
-_TRACKS, _TEXTURES = "tracks", "textures"
+_TRACKS, _TEXTURES, _SPLATS = "tracks", "textures", "splats.npz"
 TEXTURE_ROLES = ("albedo", "coverage", "normal", "scalp", "predicted")
 """What `Avatar.textures` may name. Pictures are in the head atlas (see `core.head.atlas`).
 
@@ -203,6 +204,11 @@ class Avatar:
         """Where the face track of a performance lies, whether or not it is still there."""
         file = self.face_tracks.get(performance)
         return self.folder / _TEXTURES / file if file else None
+
+    @property
+    def splats_path(self) -> Path:
+        """Where the Gaussians of this person lie, whether or not there are any."""
+        return self.folder / _SPLATS
 
     @property
     def texture_folder(self) -> Path:
