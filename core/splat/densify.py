@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where Gaussians are added and taken away while they are trained.
+
+A Gaussian whose place in the picture is pulled hard, step after step, covers what one cannot show: it becomes
+two (Kerbl et al. 2023, adaptive density control). How many may be added is a budget, the most pulled first.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+Array = np.ndarray
+
+FAINT = 0.02
+"""Opacity under which a Gaussian shows nothing."""
+SHRINK = np.log(1.6)
+"""By which both halves of a split Gaussian are smaller."""
+
+
+class Pulls:
+    """How hard the Gaussians were pulled in the pictures since the last change."""
+
+    def __init__(self, count: int) -> None:
+        self._sum = np.zeros(count, np.float32)
+        self._seen = np.zeros(count, np.int32)
+
+    def add(self, screen: Array, visible: Array) -> None:
+        """One step: gradients (n, 2) by the place in the picture, and which were seen (n,) bool."""
+        self._sum += np.sqrt(np.einsum("nk,nk->n", screen, screen))
+        self._seen += visible
+
+    @property
+    def mean(self) -> Array:
+        """(n,) of the steps in which each was seen."""
+        return self._sum / np.maximum(self._seen, 1)
+
+    @property
+    def unseen(self) -> Array:
+        """(n,) bool."""
+        return self._seen == 0
+
+
+class Change(NamedTuple):
+    """Which Gaussians go, and which are doubled."""
+
+    kept: Array
+    """(m,) rising places of those that stay."""
+    parents: Array
+    """(k,) places, counted in all before the change, of those that become two."""
+
+
+def choose(pulls: Pulls, opacity: Array, binding: Array, budget: int, share: float = 0.15) -> Change:
+    """What to change so that at most `budget` Gaussians remain; at most `share` of them are doubled at once.
+
+    A triangle never loses its last Gaussian: its most opaque one stays.
+    """
+    kept = (opacity >= FAINT) | lasts(opacity, binding)
+    alive = np.flatnonzero(kept)
+    room = max(min(budget - len(alive), int(share * len(alive))), 0)
+    wanted = np.where(kept & ~pulls.unseen, pulls.mean, 0.0)
+    most = np.argsort(-wanted, kind="stable")[:room]
+    return Change(alive, np.sort(most[wanted[most] > 0.0]))
+
+
+def lasts(opacity: Array, binding: Array) -> Array:
+    """(n,) bool: the most opaque Gaussian of each triangle. `binding` rises."""
+    order = np.lexsort((opacity, binding))
+    last = np.r_[np.flatnonzero(np.diff(binding[order])), len(order) - 1]
+    found = np.zeros(len(binding), bool)
+    found[order[last]] = True
+    return found
+
+
+def halves(
+    means: Array, log_scales: Array, rotations: Array, seed: int
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Means (k, 3) and log scales of both halves of Gaussians, apart along their longest axis.
+
+    The halves lie half a standard deviation to either side and a little off, so that they can part.
+    """
+    axis = log_scales.argmax(axis=1)
+    rows = np.arange(len(means))
+    w, x, y, z = (rotations / np.linalg.norm(rotations, axis=1, keepdims=True)).T
+    columns = np.stack(
+        [
+            np.stack([1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)], axis=1),
+            np.stack([2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)], axis=1),
+            np.stack([2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)], axis=1),
+        ],
+        axis=1,
+    )
+    along = columns[rows, axis] * np.exp(log_scales[rows, axis])[:, None]
+    noise = np.random.default_rng(seed).normal(0.0, 0.1, means.shape) * np.exp(log_scales)
+    off = 0.6 * along + noise
+    smaller = log_scales.copy()
+    smaller[rows, axis] -= SHRINK
+    return (means + off, smaller), (means - off, smaller.copy())
