@@ -158,8 +158,8 @@ def retexture(
     """
     avatar = Avatar.load(folder)
     report = Report()
-    request = TextureRequest(performance or _solved_in_footage(avatar), texture, size)
-    footage = _footage(avatar, capture)
+    request = TextureRequest(performance or solved_in_footage(avatar), texture, size)
+    footage = footage_of(avatar, capture)
     if capture is not None:
         check_same_footage(avatar, request.performance, footage, subrange(progress, 0.0, 0.3))
         progress = subrange(progress, 0.3, 1.0)
@@ -199,7 +199,8 @@ def check_same_footage(
         raise CaptureError(f"{other}: the face is elsewhere in it.", hint)
 
 
-def _solved_in_footage(avatar: Avatar) -> str:
+def solved_in_footage(avatar: Avatar) -> str:
+    """The first performance that was solved in footage; AvatarError where there is none."""
     for name in avatar.performances:
         if avatar.load_performance(name).camera is not None:
             return name
@@ -209,8 +210,12 @@ def _solved_in_footage(avatar: Avatar) -> str:
     )
 
 
-def _footage(avatar: Avatar, told: Path | None) -> Capture:
-    """The capture the avatar was made of, else the movie it keeps."""
+def footage_of(
+    avatar: Avatar, told: Path | None, say: str = "python -m core texture NAME.avatar --capture CAPTURE"
+) -> Capture:
+    """The capture the avatar was made of, else the movie it keeps; `say`: the command that can be told where
+    it is. AvatarError where it is gone, CaptureError where it cannot be opened.
+    """
     if told is not None:
         return open_capture(told)
     noted = avatar.provenance.get("capture")
@@ -222,5 +227,5 @@ def _footage(avatar: Avatar, told: Path | None) -> Capture:
             return open_capture(path)
     raise AvatarError(
         f"The footage of {avatar.name!r} is no longer at {source or kept}.",
-        "Put it back, or say where it is: python -m core texture NAME.avatar --capture CAPTURE.",
+        f"Put it back, or say where it is: {say}.",
     )

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a person is in a picture: a soft matte by mediapipe's selfie segmentation, drawn to its edges.
+
+The model sees 256 x 256 px, so it is given a square around the head. What it says is blurred by that; a
+guided filter (He, Sun, Tang, "Guided image filtering", 2013) lets it follow hair and outline as the picture
+shows them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ..errors import SplatError, WorkerError
+from ..track.bundle import model_places
+from ..track.mediapipe_module import import_mediapipe, quiet
+
+Array = np.ndarray
+
+FILE = "selfie_segmentation.tflite"
+SIDE = 256
+"""px of the square that the model looks at."""
+_IN_WHEEL = Path("modules") / "selfie_segmentation" / FILE
+_OTHER_NAMES = (FILE, "selfie_segmenter.tflite")
+_MOST_BYTES = 64 << 20
+EPS = 1e-4
+"""Variance of colour (0..1) under which the filter smooths instead of following an edge."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """A square part of a picture, which may reach out of it."""
+
+    x: float
+    """px: left edge."""
+    y: float
+    """px: upper edge."""
+    side: float
+    """px."""
+
+    @property
+    def to_model(self) -> Array:
+        """(2, 3) px of the picture to px of the model's picture."""
+        scale = SIDE / self.side
+        shift = 0.5 * scale - 0.5  # cv2 counts from the middle of the first pixel
+        return np.array([[scale, 0, shift - self.x * scale], [0, scale, shift - self.y * scale]])
+
+
+class Segmenter:
+    """mediapipe's segmentation of people. Use as a context manager; one thread at a time."""
+
+    def __init__(self, models: Sequence[Path] = ()) -> None:
+        """SplatError where library or model is missing: without them no matte is possible."""
+        self._stack = contextlib.ExitStack()
+        try:
+            self._mediapipe = import_mediapipe()
+            path = _model(self._mediapipe, models)
+            with quiet():
+                self._segmenter: Any = _opened(self._mediapipe, path)
+        except WorkerError as problem:
+            raise SplatError(
+                "The head has no mattes and none can be made: mediapipe's segmentation is missing.",
+                "Make the worker environment, or give mattes: bg/cam0/*.png beside images/cam0.",
+            ) from problem
+
+    def __enter__(self) -> Segmenter:
+        self._stack.enter_context(quiet())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._segmenter.close()
+        self._stack.close()
+
+    def look(self, rgb: Array, square: Square) -> Array:
+        """(256, 256) float32 0..1, how surely a person is there, of a square of a picture (H, W, 3) uint8."""
+        import cv2
+
+        to_model = square.to_model
+        method = cv2.INTER_LINEAR
+        if square.side > 2 * SIDE:  # linear interpolation would skip pixels
+            shrink = SIDE / square.side
+            rgb = cv2.resize(rgb, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+            to_model = Square(square.x * shrink, square.y * shrink, SIDE).to_model
+        part = cv2.warpAffine(rgb, to_model, (SIDE, SIDE), flags=method, borderMode=cv2.BORDER_REPLICATE)
+        image = self._mediapipe.Image(
+            image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(part)
+        )
+        masks = self._segmenter.segment(image).confidence_masks
+        return np.array(masks[-1].numpy_view(), np.float32).reshape(SIDE, SIDE)
+
+
+def _model(mediapipe: Any, models: Sequence[Path]) -> Path:
+    places = [Path(mediapipe.__file__).parent / _IN_WHEEL]
+    places += [place / name for place in model_places(models) for name in _OTHER_NAMES]
+    for path in places:
+        if path.is_file() and path.stat().st_size <= _MOST_BYTES:
+            return path
+    raise WorkerError(f"This version of mediapipe carries no {FILE}.")
+
+
+def _opened(mediapipe: Any, path: Path) -> Any:
+    vision = mediapipe.tasks.vision
+    try:
+        # From memory: the native reader opens no path with letters beyond the system's code page.
+        base = mediapipe.tasks.BaseOptions(model_asset_buffer=path.read_bytes())
+        return vision.ImageSegmenter.create_from_options(
+            vision.ImageSegmenterOptions(
+                base_options=base,
+                running_mode=vision.RunningMode.IMAGE,
+                output_category_mask=False,
+                output_confidence_masks=True,
+            )
+        )
+    except (OSError, ValueError, RuntimeError) as problem:
+        raise SplatError(f"{path} cannot be used to tell a person from the background.") from problem
+
+
+def laid_back(mask: Array, square: Square, corner: tuple[int, int], size: tuple[int, int]) -> Array:
+    """(h, w) float32: a mask of `Segmenter.look` over the part of the picture at `corner` (x, y) of `size`
+    (h, w).
+    """
+    import cv2
+
+    moved = Square(square.x - corner[0], square.y - corner[1], square.side)
+    return cv2.warpAffine(
+        mask,
+        moved.to_model,
+        (size[1], size[0]),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def refined(mask: Array, rgb: Array, radius: int, eps: float = EPS) -> Array:
+    """(h, w) float32 0..1: a soft mask (h, w) drawn to the edges of a picture (h, w, 3) uint8.
+
+    The guided filter with a colour guide: in every window of 2 radius + 1 px the mask is a linear function of
+    the colour.
+    """
+    guide = rgb.astype(np.float32) * np.float32(1 / 255)
+    mean = _box(guide, radius)
+    mean_mask = _box(mask, radius)
+    covariance = _box(guide * mask[..., None], radius) - mean * mean_mask[..., None]
+    pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+    products = _box(np.dstack([guide[..., i] * guide[..., j] for i, j in pairs[:4]]), radius)
+    others = _box(np.dstack([guide[..., i] * guide[..., j] for i, j in pairs[4:]]), radius)
+    spread = [products[..., k] if k < 4 else others[..., k - 4] for k in range(6)]
+    spread = [value - mean[..., i] * mean[..., j] for value, (i, j) in zip(spread, pairs, strict=True)]
+    slope = _solved(spread, covariance, eps)
+    offset = mean_mask - np.einsum("hwc,hwc->hw", slope, mean)
+    slope, offset = _box(slope, radius), _box(offset, radius)
+    return np.clip(np.einsum("hwc,hwc->hw", slope, guide) + offset, 0, 1)
+
+
+def _box(values: Array, radius: int) -> Array:
+    import cv2
+
+    side = 2 * radius + 1
+    return cv2.boxFilter(values, -1, (side, side), borderType=cv2.BORDER_REFLECT)
+
+
+def _solved(spread: Sequence[Array], right: Array, eps: float) -> Array:
+    """(h, w, 3): symmetric (3, 3) matrices, upper triangles by rows, plus eps on the diagonal, solved."""
+    a, b, c, d, e, f = spread
+    a, d, f = a + eps, d + eps, f + eps
+    # Adjugate over determinant.
+    aa, ab, ac = d * f - e * e, c * e - b * f, b * e - c * d
+    bb, bc, cc = a * f - c * c, b * c - a * e, a * d - b * b
+    over = 1 / (a * aa + b * ab + c * ac)
+    x, y, z = right[..., 0], right[..., 1], right[..., 2]
+    return np.dstack(
+        [
+            (aa * x + ab * y + ac * z) * over,
+            (ab * x + bb * y + bc * z) * over,
+            (ac * x + bc * y + cc * z) * over,
+        ]
+    )
+
+
+def ramp(values: Array, low: float, high: float) -> Array:
+    """float32: 0 up to `low`, 1 from `high` on, smooth between."""
+    t = np.clip((values - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
+    return t * t * (3 - 2 * t)
