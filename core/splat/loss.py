@@ -31,7 +31,7 @@ class Loss:
         self.weight = np.full(target.shape[:2], 255, np.uint8) if weight is None else _kept(weight)
         if self.target.ndim != 3 or self.target.shape[2] != 3 or self.weight.shape != self.target.shape[:2]:
             raise SettingsError(
-                f"A target of shape {np.shape(target)} with weights of shape {self.weight.shape} is no picture.",
+                f"A target of shape {np.shape(target)} with weights of shape {self.weight.shape} is none.",
                 "(H, W, 3) and (H, W) were expected.",
             )
         if not 0.0 <= ssim_part <= 1.0:

@@ -126,7 +126,7 @@ def test_it_keeps_no_copy() -> None:
 
 def test_what_is_no_picture_is_refused() -> None:
     target = np.zeros((8, 8, 3), np.uint8)
-    with pytest.raises(SettingsError, match="no picture"):
+    with pytest.raises(SettingsError, match="is none"):
         Loss(target, np.ones((8, 7), np.float32))
     with pytest.raises(SettingsError, match="No pixel"):
         Loss(target, np.zeros((8, 8), np.float32))
