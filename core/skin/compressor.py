@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from ..checkpoint import SECONDS, FileCheckpoint, key_of
 from ..errors import LikenessError, SettingsError
 from ..progress import Progress, silent, subrange
-from .checkpoint import SECONDS, FileCheckpoint, key_of
 from .compressed import CompressedSkin
 from .measure import errors, laplacian_pairs
 from .model_data import BlendshapeModelData
@@ -66,7 +66,8 @@ class SkinCompressor:
         output = _output_path(output_location)
         budget, settings = self.budget(), self.settings()
         problem = problem_of(self.model_data)
-        key = key_of(problem, self.solver, budget, settings)
+        arrays = (problem.rest, problem.deltas, problem.pairs)
+        key = key_of(arrays, self.solver, budget, settings)
         checkpoint = FileCheckpoint(checkpoint_path(output), key, self.resume, self.checkpoint_seconds)
         if self.resume and checkpoint.path.exists() and checkpoint.load() is None:
             raise SettingsError(

@@ -1,28 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A solver's state in a file beside the output, so that a run that was stopped goes on where it was."""
+"""The state of long work in a file beside its output, so that a run that was stopped goes on where it was."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import LikenessError
-from ..files import atomic_path, read_npz
+from .errors import LikenessError
+from .files import NPZ_LIMIT, atomic_path, read_npz
 
 _KEY = "checkpoint_key"
 SECONDS = 3.0
 """Least time between two writings of the state."""
 
 
-def key_of(problem: Any, *settings: Any) -> str:
+def key_of(arrays: Iterable[np.ndarray], *settings: Any) -> str:
     """What a state belongs to: a hash of a problem's arrays and of everything that decides the result."""
     digest = hashlib.sha256(repr(settings).encode())
-    for array in (problem.rest, problem.deltas, problem.pairs):
+    for array in arrays:
         digest.update(repr((array.shape, array.dtype.str)).encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
@@ -31,11 +31,15 @@ def key_of(problem: Any, *settings: Any) -> str:
 class FileCheckpoint:
     """Keeps the state in `path`; a state of another key is none."""
 
-    def __init__(self, path: Path, key: str, resume: bool = True, seconds: float = SECONDS) -> None:
+    def __init__(
+        self, path: Path, key: str, resume: bool = True, seconds: float = SECONDS, limit: int = NPZ_LIMIT
+    ) -> None:
+        """`limit`: bytes that a state may have at most."""
         self.path = path
         self.key = key
         self.resume = resume
         self.seconds = seconds
+        self.limit = limit
         self._written = time.monotonic()
 
     def load(self) -> Mapping[str, np.ndarray] | None:
@@ -43,17 +47,20 @@ class FileCheckpoint:
         if not (self.resume and self.path.is_file()):
             return None
         try:
-            state = read_npz(self.path, LikenessError)
+            state = read_npz(self.path, LikenessError, self.limit)
         except LikenessError:
             return None
         return state if str(state.pop(_KEY, "")) == self.key else None
 
     def keep(self, state: Callable[[], Mapping[str, np.ndarray]]) -> None:
         """Write the state, if the last writing is long enough ago."""
-        if time.monotonic() - self._written < self.seconds:
-            return
+        if time.monotonic() - self._written >= self.seconds:
+            self.write(state())
+
+    def write(self, state: Mapping[str, np.ndarray]) -> None:
+        """Write the state now."""
         with atomic_path(self.path) as beside, beside.open("wb") as stream:
-            np.savez(stream, **{_KEY: np.array(self.key)}, **state())
+            np.savez(stream, **{_KEY: np.array(self.key)}, **state)
         self._written = time.monotonic()
 
     def remove(self) -> None:
