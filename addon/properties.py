@@ -26,6 +26,7 @@ from .property_compress import LikenessCompress
 from .property_filters import LikenessFilters, LikenessShapeLimit
 from .property_footage import LikenessFootage
 from .property_person import LikenessChange, LikenessIdentity, LikenessLook
+from .property_splat import LikenessSplat, LikenessSplatTraining
 from .scene.presets import PRESETS
 
 _RELATIVE: Any = {"PATH_SUPPORTS_BLEND_RELATIVE"}
@@ -57,7 +58,7 @@ class LikenessWarning(bpy.types.PropertyGroup):
 
 
 class LikenessDouble(bpy.types.PropertyGroup):
-    """On the root empty of each double."""
+    """On the root empty of each double, and, for `splat` alone, on its Gaussian head."""
 
     folder: StringProperty(
         name="Avatar",
@@ -98,6 +99,7 @@ class LikenessDouble(bpy.types.PropertyGroup):
     identity: PointerProperty(type=LikenessIdentity)
     look: PointerProperty(type=LikenessLook)
     filters: PointerProperty(type=LikenessFilters)
+    splat: PointerProperty(type=LikenessSplat)
 
 
 def _is_root(_scene: bpy.types.PropertyGroup, candidate: bpy.types.Object) -> bool:
@@ -155,6 +157,7 @@ class LikenessScene(bpy.types.PropertyGroup):
     )
     footage: PointerProperty(type=LikenessFootage)
     compress: PointerProperty(type=LikenessCompress)
+    splat: PointerProperty(type=LikenessSplatTraining)
     resume: BoolProperty(
         name="Skip Finished Frames",
         description="Keep frames that are in the output folder already and render the others",
@@ -173,6 +176,8 @@ CLASSES = (
     LikenessFilters,
     LikenessPerformance,
     LikenessWarning,
+    LikenessSplat,
+    LikenessSplatTraining,
     LikenessDouble,
     LikenessFootage,
     LikenessCompress,

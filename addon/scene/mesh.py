@@ -29,7 +29,8 @@ BLEND_ATTRIBUTE = "likeness_blend"
 """Point attribute (float): 1 on the head, falling to 0 where the neck's picture ends."""
 NOWHERE = -1.0
 """Both coordinates of corners that the head's layout leaves out: outside its square."""
-_MODEL_KEY = "likeness_model"
+MODEL_KEY = "likeness_model"
+"""On the mesh: `topology_token` of what it was made with."""
 _ATLAS_KEY = "likeness_atlas"
 
 
@@ -62,7 +63,7 @@ def update_body(obj: bpy.types.Object, model: HeadModel, rest: Rest) -> bool:
     the whole body with 52 keys.
     """
     mesh: Any = obj.data
-    rebuilt = mesh.get(_MODEL_KEY) != topology_token(model)
+    rebuilt = mesh.get(MODEL_KEY) != topology_token(model)
     if rebuilt:
         obj.shape_key_clear()
         obj.vertex_groups.clear()
@@ -75,7 +76,7 @@ def update_body(obj: bpy.types.Object, model: HeadModel, rest: Rest) -> bool:
     _write_keys(obj, model, rows, points)
     if rebuilt:
         _write_groups(obj, model, rows)
-        mesh[_MODEL_KEY] = topology_token(model)
+        mesh[MODEL_KEY] = topology_token(model)
     mesh.update()
     return rebuilt
 
