@@ -109,6 +109,10 @@ def add_verbs(
 
     add_skin(verbs, common)
 
+    from .splat.command import add_splat
+
+    add_splat(verbs, common)
+
     from .track.command import add_track
 
     add_track(verbs, common)

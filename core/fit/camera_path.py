@@ -106,14 +106,20 @@ def turned_round(fit: FlameFit, yaw: Array, pitch: Array, fps: float = DEFAULT_F
     It turns in its own axes, yaw before pitch, and keeps its distance: the head stays where it is in the
     picture.
     """
+    extr = swung(fit.extr[0], VIEW_TO_OPENCV @ fit.tra[0].astype(np.float64), yaw, pitch)
+    pinhole = np.tile([fit.fx[0], fit.fy[0], fit.cx[0], fit.cy[0]], (len(extr), 1))
+    return CameraPath(extr, pinhole, (int(fit.resolutions[0, 0]), int(fit.resolutions[0, 1])), fps)
+
+
+def swung(first: Array, target: Array, yaw: Array, pitch: Array) -> Array:
+    """(N, 4, 4) world to camera: the camera `first` (4, 4) turned round `target` (3,) by angles (N,) in
+    radians, yaw before pitch in its own axes, at the same distance.
+    """
     turns = matrices(np.outer(yaw, [0.0, 1.0, 0.0])) @ matrices(np.outer(pitch, [1.0, 0.0, 0.0]))
-    first = fit.extr[0]
-    target = VIEW_TO_OPENCV @ fit.tra[0].astype(np.float64)
     stand, facing = -first[:3, :3].T @ first[:3, 3], first[:3, :3].T
     facings = facing @ turns
     stands = target + np.einsum("nij,j->ni", facings @ facing.T, stand - target)
     extr = np.tile(np.eye(4), (len(turns), 1, 1))
     extr[:, :3, :3] = facings.transpose(0, 2, 1)
     extr[:, :3, 3] = -np.einsum("nij,nj->ni", extr[:, :3, :3], stands)
-    pinhole = np.tile([fit.fx[0], fit.fy[0], fit.cx[0], fit.cy[0]], (len(turns), 1))
-    return CameraPath(extr, pinhole, (int(fit.resolutions[0, 0]), int(fit.resolutions[0, 1])), fps)
+    return extr

@@ -32,13 +32,19 @@ _BT709, _SRGB, _LIMITED = 1, 13, 1
 
 @contextlib.contextmanager
 def write_movie(
-    path: Path, size: int, times: Array, *, quality: int = QUALITY, preset: str = PRESET, threads: int = 1
+    path: Path,
+    size: int | tuple[int, int],
+    times: Array,
+    *,
+    quality: int = QUALITY,
+    preset: str = PRESET,
+    threads: int = 1,
 ) -> Iterator[MovieWriter]:
     """A movie to write to; it appears at `path` whole, at the end, or not at all.
 
-    size: side of the square pictures in px, even. times: (T,) s, strictly increasing, from 0 or later.
-    WorkerError without av or its H.264 encoder; ValueError for times that the clock cannot tell apart, and
-    for another number of pictures.
+    size: side of square pictures in px, or width and height; even. times: (T,) s, strictly increasing, from 0
+    or later. WorkerError without av or its H.264 encoder; ValueError for times that the clock cannot tell
+    apart, and for another number of pictures.
     """
     ticks = ticks_of(times)
     av = _library()
@@ -49,7 +55,7 @@ def write_movie(
     ):
         options = {"crf": str(quality), "preset": preset, "x264-params": TOOLS}
         stream = container.add_stream("libx264", rate=_rate(ticks), options=options)
-        stream.width = stream.height = size
+        stream.width, stream.height = (size, size) if isinstance(size, int) else size
         stream.codec_context.thread_count = threads
         writer = MovieWriter(container, stream, ticks)
         yield writer
@@ -87,7 +93,7 @@ class MovieWriter:
         context.color_trc, context.color_range = _SRGB, _LIMITED
 
     def write(self, picture: Array) -> None:
-        """The next picture, (S, S, 3) uint8 sRGB."""
+        """The next picture, (H, W, 3) uint8 sRGB."""
         self.write_planes(*planes_of(picture))
 
     def write_planes(self, luma: Array, blue: Array, red: Array) -> None:
@@ -153,7 +159,7 @@ _STRIP = 64
 
 
 def planes_of(picture: Array) -> tuple[Array, Array, Array]:
-    """Y (S, S), Cb and Cr (S/2, S/2) uint8 of a picture (S, S, 3) uint8.
+    """Y (H, W), Cb and Cr (H/2, W/2) uint8 of a picture (H, W, 3) uint8.
 
     Ten times faster than swscale, and as near to the picture when it is turned back: OpenCV is quick at three
     channels into three, so that all are made, a strip at a time, where one or two are wanted.
