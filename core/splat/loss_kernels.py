@@ -6,7 +6,7 @@ With u = x + y and v = x - y of the picture x and its target y, G* the blur and 
     SSIM = A1 A2 / (B1 B2),   A1 = (G*u)^2 - (G*v)^2 + 2 C1,   A2 = U - V + 2 C2,   B with + instead of -.
 
 That is SSIM (Wang et al. 2004) of x and y, but what is small near the goal, v, is blurred by itself: 1 - SSIM
-keeps its digits, and four blurs suffice with nothing known of the target before. The variance U is about
+keeps its digits, and four blurs suffice with nothing known of the target before. The variance U is that about
 the middle of a window, of columns first and of their means then, as bright and flat places have no digits for
 a difference of squares. The gradient takes three more blurs: of the slopes by G*u and G*v together, by G*u^2
 and by G*v^2.
@@ -32,7 +32,7 @@ _RING = 15
 
 @cached(nogil=True, error_model="numpy")
 def _read(image, target, weight, row, size, box, scales, at, u, v, w):
-    """Read u and v of a row from five pixels before the box on, and its weights in the box, three times each."""
+    """Read u and v of a row from five pixels before the box on, and the weights, three times each."""
     height, width = size
     left, right = box[2], box[3]
     begin, end = max(left - REACH, 0), min(right + REACH, width)
