@@ -23,10 +23,12 @@ SCHEMA = 1
 MOST_BYTES = 2 * 2**30
 """Largest unpacked size of a file: three million Gaussians with eight latents are below it."""
 MOST_GAUSSIANS = 4_000_000
+_MOST_INDEX = 2**31 - 1
 _KIND = "splats"
 _SURFACE = {"rows": "i", "triangles": "i", "chart": "u", "rest": "f"}
 _BASIS = ("mean", "directions", "low", "high")
 _GAUSSIANS = ("means", "log_scales", "rotations", "opacity_logits", "sh", "offsets")
+_REFINED = "fiu"
 _HALVES = ("sh", "offsets")
 """What is kept in float16: an error of 1/2000 of the value is below a step of a picture of 8 bits."""
 _HEADER = {"model": str, "model_sha256": str, "avatar_id": str, "name": str, "report": dict}
@@ -48,7 +50,7 @@ class SplatAvatar:
     report: dict[str, Any] = field(default_factory=dict)
     """How it was made; plain JSON."""
     refined: Mapping[str, Array] | None = None
-    """What training learned besides of the footage, such as poses, by name."""
+    """What training learned besides of the footage, such as poses, by name; numbers."""
 
     def __post_init__(self) -> None:
         bound = self.gaussians.binding
@@ -86,7 +88,8 @@ class SplatAvatar:
             arrays |= {f"basis.{name}": getattr(self.gaussians.basis, name) for name in _BASIS}
             arrays |= {name: _compact(name, getattr(self.gaussians, name)) for name in _GAUSSIANS}
             arrays |= {"binding": self.gaussians.binding}
-            arrays |= {f"refined.{name}": np.asarray(a) for name, a in (self.refined or {}).items()}
+            refined = {f"refined.{name}": np.asarray(a) for name, a in (self.refined or {}).items()}
+            arrays |= {name: _numbers(refined, name, _REFINED) for name in refined}
             write_npz(path, arrays)
         except OSError as problem:
             raise SplatError(f"{path} cannot be written: {problem.strerror or problem}.") from problem
@@ -98,6 +101,12 @@ class SplatAvatar:
         """Read such a file. SplatError names it when it is missing, damaged, of another kind or newer."""
         path = Path(path)
         arrays = read_npz(path, SplatError, MOST_BYTES)
+        with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite and is refused
+            return cls._of_arrays(arrays, path)
+
+    @classmethod
+    def _of_arrays(cls, arrays: Mapping[str, Array], path: Path) -> SplatAvatar:
+        """Out of a file's arrays, all of them checked."""
         try:
             header = _header(arrays, path)
             surface = HeadSurface(*(_numbers(arrays, f"surface.{n}", kind) for n, kind in _SURFACE.items()))
@@ -111,7 +120,7 @@ class SplatAvatar:
                 raise ValueError(f"the offsets have the shape {stored['offsets'].shape} and not {expected}")
             gaussians = BoundGaussians(binding, basis=basis, **stored)
             refined = {
-                name.removeprefix("refined."): _numbers(arrays, name, "fiu")
+                name.removeprefix("refined."): _numbers(arrays, name, _REFINED)
                 for name in arrays
                 if name.startswith("refined.")
             }
@@ -158,4 +167,6 @@ def _numbers(arrays: Mapping[str, Array], name: str, kinds: str = "f") -> Array:
     array = arrays[name]
     if array.dtype.kind not in kinds:
         raise ValueError(f"{name} holds {array.dtype} and not numbers of the kind {kinds!r}")
+    if kinds in ("i", "u") and array.size and (array.min() < 0 or array.max() > _MOST_INDEX):
+        raise ValueError(f"{name} has numbers that count nothing")
     return array
