@@ -23,23 +23,25 @@ class Pulls:
     """How hard the Gaussians were pulled in the pictures since the last change."""
 
     def __init__(self, count: int) -> None:
-        self._sum = np.zeros(count, np.float32)
-        self._seen = np.zeros(count, np.int32)
+        self.total = np.zeros(count, np.float32)
+        """(n,) sum of the gradients' lengths."""
+        self.seen = np.zeros(count, np.float32)
+        """(n,) steps in which each was seen."""
 
     def add(self, screen: Array, visible: Array) -> None:
         """One step: gradients (n, 2) by the place in the picture, and which were seen (n,) bool."""
-        self._sum += np.sqrt(np.einsum("nk,nk->n", screen, screen))
-        self._seen += visible
+        self.total += np.sqrt(np.einsum("nk,nk->n", screen, screen))
+        self.seen += visible
 
     @property
     def mean(self) -> Array:
         """(n,) of the steps in which each was seen."""
-        return self._sum / np.maximum(self._seen, 1)
+        return self.total / np.maximum(self.seen, 1)
 
     @property
     def unseen(self) -> Array:
         """(n,) bool."""
-        return self._seen == 0
+        return self.seen == 0
 
 
 class Change(NamedTuple):

@@ -7,6 +7,8 @@ over that. A sample that no picture was trained on takes what its neighbours in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from .. import rotation
@@ -62,7 +64,7 @@ class Refinement:
             "refine_steps": self._steps,
         }
 
-    def restore(self, state: dict[str, Array]) -> None:
+    def restore(self, state: Mapping[str, Array]) -> None:
         """Go on from `state()` of the same pictures."""
         self.values, self._first, self._second, self._steps = (
             np.array(state[f"refine_{name}"]) for name in ("values", "first", "second", "steps")
