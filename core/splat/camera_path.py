@@ -64,8 +64,9 @@ def shots(
 ) -> tuple[Shots, list[str]]:
     """The cameras that `camera` names (footage, front, orbit, or a file of CAP4D's), and notes for the user.
 
-    rest: (n, 3) metres, the surface at rest, of which the head is to be in the picture. seen: where the head usually was in the avatar's own
-    footage and the camera of that; None where it has none. size: side of the pictures; of a file, its own.
+    rest: (n, 3) metres, the surface at rest, whose head is to be in the picture. seen: where the head usually
+    was in the avatar's own footage and the camera of that; None where it has none. size: longest side of the
+    pictures; None: of a file its own, else `SIZE`.
     """
     rest = _head(rest)
     if camera == "footage" and seen is None:
