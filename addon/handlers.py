@@ -9,7 +9,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import runtime, session
-from .scene import face_live
+from .scene import face_live, splat_object, splat_state
 
 
 @persistent
@@ -17,6 +17,7 @@ def on_load(*_: object) -> None:
     """Another file is open: jobs and requests belonged to the last one."""
     session.forget_requests()
     runtime.reset()
+    splat_state.forget()
 
 
 @persistent
@@ -25,12 +26,16 @@ def on_undo(*_: object) -> None:
     session.forget_requests()
     for root in session.roots():
         session.request_if_stale(root)
+    for scene in bpy.data.scenes:
+        splat_object.tidy(scene)
 
 
 @persistent
 def on_loaded(*_: object) -> None:
-    """Pictures of faces may have been moved or deleted since the file was saved."""
+    """Pictures of faces, and splats, may have been moved or deleted since the file was saved."""
     session.check_faces()
+    for scene in bpy.data.scenes:
+        splat_object.refresh_all(scene)
 
 
 @persistent
@@ -41,8 +46,9 @@ def on_frame(scene: bpy.types.Scene, *_: object) -> None:
 
 @persistent
 def on_update(scene: bpy.types.Scene, graph: object) -> None:
-    """A shape key that a person drags."""
+    """A shape key that a person drags; a Gaussian head that was deleted."""
     face_live.after_update(scene, graph)
+    splat_object.after_update(scene)
 
 
 HANDLERS = (

@@ -14,6 +14,7 @@ from ..core.avatar import Avatar
 from ..core.head import HeadModel, Rest
 from .person import token
 from .scene import looks as scene_looks
+from .scene import splat_object
 from .scene.double import Double
 from .scene.face_choice import wear_face
 from .scene.materials import Look
@@ -42,6 +43,7 @@ def change_look(double: Double, model: HeadModel, rest: Rest, avatar: Avatar, lo
         scene_looks.set_material_mode(double, scene_looks.material_mode(double))
     wear_face(double, avatar, look)
     note_look(double, look)
+    splat_object.refresh(double)
 
 
 def _personal(double: Double) -> Iterator[bpy.types.Material]:

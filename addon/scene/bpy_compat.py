@@ -74,17 +74,6 @@ def write_fcurve(
     curve.update()
 
 
-def set_modifier_input(modifier: Any, title: str, value: Any) -> None:
-    """Set an input of a geometry nodes modifier by the socket's name; 5.2 has them as properties."""
-    items = modifier.node_group.interface.items_tree
-    sockets = (item for item in items if item.item_type == "SOCKET" and item.in_out == "INPUT")
-    identifier = next(item.identifier for item in sockets if item.name == title)
-    if hasattr(modifier, "properties"):
-        getattr(modifier.properties.inputs, identifier).value = value
-    else:
-        modifier[identifier] = value
-
-
 def remove_fcurves(bag: Any, paths: Iterable[str]) -> None:
     """Take away the F-Curves with these data paths."""
     unwanted = set(paths)

@@ -12,6 +12,8 @@ import bpy
 from .compressed_rig import link_beside
 from .compressed_state import RIG_SOURCE, armature_modifier, compressed_objects, is_compressed, source_of
 from .double import ID_KEY, ROLE_KEY
+from .splat_hiding import release
+from .splat_state import is_head
 
 _COMPANION = "likeness_skin_companion"
 """Of an object: the armature that it came with."""
@@ -27,7 +29,7 @@ def copy_companions(
 
 
 def _belongs(obj: Any, source: Any, armature: Any) -> bool:
-    if is_compressed(obj) or _COMPANION in obj or obj.type not in {"MESH", "CURVES"}:
+    if is_compressed(obj) or _COMPANION in obj or obj.type not in {"MESH", "CURVES"} or is_head(obj):
         return False
     if _has_shapes(obj):
         return False  # it is compressed by itself
@@ -43,6 +45,7 @@ def _copy(obj: Any, instead: dict[Any, Any], rig: bpy.types.Object) -> bpy.types
         if key in new:
             del new[key]
     new[_COMPANION] = rig
+    release(new)
     link_beside(new, obj)
     if getattr(obj.data, "surface", None) in instead:
         new.data = obj.data.copy()

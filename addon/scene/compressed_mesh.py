@@ -12,6 +12,7 @@ from ...core.skin.compressed import CompressedSkin
 from . import compressed_state as state
 from .compressed_rig import link_beside
 from .double import ID_KEY, ROLE_KEY
+from .splat_hiding import release
 from .workspace import scene_and_layer
 
 
@@ -23,6 +24,7 @@ def copied_mesh(source: bpy.types.Object, name: str) -> bpy.types.Object:
     copy.data = source.data.copy()  # type: ignore[union-attr]
     copy.name = copy.data.name = name
     state.forget(copy)
+    release(copy)
     for owner in (copy, copy.data):
         for key in (ID_KEY, ROLE_KEY):
             if key in owner:

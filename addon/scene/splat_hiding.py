@@ -2,8 +2,8 @@
 """Takes a double's own head out of sight while Gaussians stand for it, without touching what anybody hid.
 
 Modifiers do it, so every hide flag stays the user's. On the body one deletes the head's faces and leaves its
-vertices, on which the splats ride; on hair and brows one gives nothing. Both act only as long as the object
-that they name, the Gaussian head, is there: delete it, and the double has its own head back.
+vertices, on which the splats ride; on hair and brows one gives nothing. `tidy` in `splat_object` takes them
+off what no Gaussian head stands for any more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 import bpy
 import numpy as np
 
-from .bpy_compat import set_modifier_input
 from .double import ID_KEY, ROLE_KEY
 from .mesh import BLEND_ATTRIBUTE, PART_ATTRIBUTE
 
@@ -29,8 +28,8 @@ CUT = 0.5
 _HEAD_ROLES = ("hair", "brows")
 
 
-def hide_head(body: Any, head: Any, in_viewport: bool) -> None:
-    """Let the body, and the hair on it, be without a head as long as the object `head` is there."""
+def hide_head(body: Any, in_viewport: bool) -> None:
+    """Let the body, and the hair on it, be without a head: in renders, and if so wanted in viewports."""
     write_head_faces(body.data)
     for obj in (body, *hair_of(body)):
         modifier = obj.modifiers.get(NAME)
@@ -39,8 +38,6 @@ def hide_head(body: Any, head: Any, in_viewport: bool) -> None:
         modifier.node_group = _group(whole=obj != body)
         modifier.show_viewport, modifier.show_render = in_viewport, True
         modifier.show_in_editmode = False
-        set_modifier_input(modifier, "Gaussian Head", head)
-        obj.update_tag()
 
 
 def show_head(body: Any) -> None:
@@ -108,43 +105,19 @@ def _group(whole: bool) -> bpy.types.NodeTree:
     tree.is_modifier = True
     for direction in ("INPUT", "OUTPUT"):
         tree.interface.new_socket("Geometry", in_out=direction, socket_type="NodeSocketGeometry")
-    tree.interface.new_socket("Gaussian Head", in_out="INPUT", socket_type="NodeSocketObject")
-    kinds = ("NodeGroupInput", "GeometryNodeObjectInfo", "GeometryNodeAttributeDomainSize", "NodeGroupOutput")
-    start, info, size, end = (tree.nodes.new(kind) for kind in kinds)
-    tree.links.new(start.outputs["Gaussian Head"], info.inputs["Object"])
-    tree.links.new(info.outputs["Geometry"], size.inputs[0])
-    # The number of the head's faces as a truth value: 0 once its object is deleted.
-    last = (_give_nothing if whole else _delete_faces)(tree, start.outputs[0], size.outputs["Face Count"])
-    tree.links.new(last, end.inputs[0])
-    for i, node in enumerate((start, info, size)):
-        node.location = (220.0 * i, 0.0)
-    end.location = (1100.0, 0.0)
+    start, end = (tree.nodes.new(kind) for kind in ("NodeGroupInput", "NodeGroupOutput"))
+    end.location = (600.0, 0.0)
+    if not whole:
+        tree.links.new(_without_head(tree, start.outputs[0]), end.inputs[0])
     return tree
 
 
-def _give_nothing(tree: Any, geometry: Any, there: Any) -> Any:
-    switch = tree.nodes.new("GeometryNodeSwitch")
-    switch.input_type, switch.location = "GEOMETRY", (880.0, 0.0)
-    tree.links.new(there, switch.inputs[0])
-    tree.links.new(geometry, switch.inputs[1])
-    return switch.outputs[0]
-
-
-def _delete_faces(tree: Any, geometry: Any, there: Any) -> Any:
-    faces, both, delete = (
-        tree.nodes.new(kind)
-        for kind in (
-            "GeometryNodeInputNamedAttribute",
-            "FunctionNodeBooleanMath",
-            "GeometryNodeDeleteGeometry",
-        )
-    )
+def _without_head(tree: Any, geometry: Any) -> Any:
+    faces = tree.nodes.new("GeometryNodeInputNamedAttribute")
+    delete = tree.nodes.new("GeometryNodeDeleteGeometry")
     faces.data_type, faces.inputs["Name"].default_value = "BOOLEAN", HIDDEN_ATTRIBUTE
     delete.domain, delete.mode = "FACE", "EDGE_FACE"
-    tree.links.new(there, both.inputs[0])
-    tree.links.new(faces.outputs["Attribute"], both.inputs[1])
     tree.links.new(geometry, delete.inputs["Geometry"])
-    tree.links.new(both.outputs[0], delete.inputs["Selection"])
-    for node, place in ((faces, (440.0, -200.0)), (both, (660.0, -100.0)), (delete, (880.0, 0.0))):
-        node.location = place
+    tree.links.new(faces.outputs["Attribute"], delete.inputs["Selection"])
+    faces.location, delete.location = (0.0, -200.0), (300.0, 0.0)
     return delete.outputs[0]

@@ -18,7 +18,7 @@ from ...core.splat.splat_avatar import SplatAvatar
 from .double import Double, tag
 from .mesh import BLEND_ATTRIBUTE, ROW_ATTRIBUTE
 from .placement import parent_to_head
-from .splat_hiding import hide_head, show_head
+from .splat_hiding import hair_of, hide_head, is_hidden, release, show_head
 from .splat_proxy import proxy_of, write_proxy
 from .splat_state import ROLE, body_of, heads, is_head, path_of, problem_of, settings_of
 from .splat_tie import Tie
@@ -80,7 +80,7 @@ def apply_show(head: Any) -> None:
     if body is None:
         return
     if alone:
-        hide_head(body, head, settings.use_viewport)
+        hide_head(body, settings.use_viewport)
     else:
         show_head(body)
 
@@ -118,6 +118,32 @@ def refresh_all(scene: bpy.types.Scene) -> None:
     """After a file was opened: heads whose splats were moved or deleted leave the doubles their own."""
     for head in heads(scene):
         apply_show(head)
+    tidy(scene)
+
+
+def after_update(scene: bpy.types.Scene) -> None:
+    """When objects came or went: what lost its Gaussian head, or was copied without it, has its own back."""
+    count = len(scene.objects)
+    if _counts.get(scene.session_uid) != count:
+        _counts[scene.session_uid] = count
+        tidy(scene)
+
+
+def tidy(scene: bpy.types.Scene) -> None:
+    """Give their own head to all objects of a scene that no Gaussian head stands for."""
+    hidden = [obj for obj in scene.objects if is_hidden(obj)]
+    if not hidden:
+        return
+    alive = [head for head in bpy.data.objects if is_head(head) and head.users_scene]
+    bodies = [body_of(head) for head in alive if settings_of(head).show == SPLATS]
+    claimed = {obj for body in bodies if body is not None for obj in (body, *hair_of(body))}
+    for obj in hidden:
+        if obj not in claimed:
+            release(obj)
+
+
+_counts: dict[int, int] = {}
+"""Of objects in each scene, when last looked."""
 
 
 def _relative(path: Path) -> str:
