@@ -76,7 +76,7 @@ class PoseGradients:
     opacity_logits: Array
     sh: Array
     local: Array
-    """(n, 14) of the values used, in the order of `bound`; rows lie 16 numbers apart."""
+    """(n, 14) of the values used, in the order of `bound`."""
     latent_used: Array
     """(R,) the latent that the Gaussians were posed with."""
     latent: Array | None
@@ -197,7 +197,7 @@ def pose_back(
 
     The Gaussians must still be as they were posed.
     """
-    from .posing_kernels import CHUNK, LOCAL_ROW
+    from .posing_kernels import CHUNK
     from .posing_kernels import pose_back as back_kernel
 
     made = posed.context
@@ -209,7 +209,7 @@ def pose_back(
     tails: list[tuple[int, ...]] = [(3,), (3,), (4,), (), (terms, 3)]
     found = [np.empty((padded, *tail), np.float32) for tail in tails]
     flat = [array.reshape(-1) for array in found]
-    local, pulls = np.empty((padded, LOCAL_ROW), np.float32), np.empty(8 * padded, np.float32)
+    local, pulls = np.empty((padded, LOCAL), np.float32), np.empty(8 * padded, np.float32)
     parts = np.zeros((-(-padded // CHUNK), latents), np.float32)
     wants_latent = latent and latents > 0
     a, drawn = made.arrays, made.drawn
@@ -224,7 +224,7 @@ def pose_back(
     in_pieces(piece, padded if count else 0, CHUNK, made.threads)
     return PoseGradients(
         *(array[:count] for array in found),
-        local=local[:count, :LOCAL],
+        local=local[:count],
         latent_used=made.latent,
         latent=parts.sum(axis=0, dtype=np.float64).astype(np.float32) if latent else None,
         vertices=_on_vertices(made, pulls) if vertices else None,

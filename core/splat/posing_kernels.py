@@ -25,14 +25,12 @@ from .lanes_kernels import (
     select,
     spread,
     store,
-    total,
 )
 
 OFFSETS = 14
+"""Numbers of a Gaussian that ride on the latent; a row of its offsets and of its local gradients."""
 KEPT = 8
 """Numbers kept of a Gaussian for the way back: mean 3 and quaternion 4 as used, local; one is free."""
-LOCAL_ROW = 16
-"""float32 numbers from one row of local gradients to the next: one cache line."""
 CHUNK = 1024
 """Gaussians whose part of the latent's gradient is summed first, so that it does not depend on threads."""
 
@@ -153,7 +151,7 @@ def pose_back(
 ):  # fmt: skip
     """Gradients of what `pose` was given, Gaussians first <= i < last, `first` a multiple of CHUNK.
 
-    Into local (n, LOCAL_ROW) those of the 14 local values, into pulls (n, PULL) those of the triangles'
+    Into local (n, OFFSETS) those of the 14 local values, into pulls (n, PULL) those of the triangles'
     frames, into parts (chunks, latents) those of the latent, chunk by chunk.
     """
     count, terms = len(binding), (degree + 1) ** 2
@@ -189,7 +187,7 @@ def pose_back(
         for colour in range(3):
             lit = gather(colours, 3 * i + colour, 3) > _NONE
             g = select(lit, gather(g_colours, 3 * i + colour, 3), _NONE)
-            scatter(local, LOCAL_ROW * i + 11 + colour, LOCAL_ROW, g)
+            scatter(local, OFFSETS * i + 11 + colour, OFFSETS, g)
             for k in range(terms):
                 at = 3 * (terms * i + k) + colour
                 scatter(d_sh, at, 3 * terms, g * load(values, 16 * k))
@@ -213,18 +211,18 @@ def pose_back(
         sx, sy, sz = s * x, s * y, s * z
         tx, ty, tz = tx + sy * lz - sz * ly, ty + sz * lx - sx * lz, tz + sx * ly - sy * lx
         pull = x * lx + y * ly + z * lz
-        at = LOCAL_ROW * i
+        at = OFFSETS * i
         lx, ly, lz = s * lx, s * ly, s * lz
-        scatter(local, at, LOCAL_ROW, lx)
-        scatter(local, at + 1, LOCAL_ROW, ly)
-        scatter(local, at + 2, LOCAL_ROW, lz)
+        scatter(local, at, OFFSETS, lx)
+        scatter(local, at + 1, OFFSETS, ly)
+        scatter(local, at + 2, OFFSETS, lz)
         scatter(d_means, 3 * i, 3, lx)
         scatter(d_means, 3 * i + 1, 3, ly)
         scatter(d_means, 3 * i + 2, 3, lz)
         for k in range(3):
             g = gather(g_scales, 3 * i + k, 3) * gather(scales, 3 * i + k, 3)
             pull = pull + g / s
-            scatter(local, at + 3 + k, LOCAL_ROW, g)
+            scatter(local, at + 3 + k, OFFSETS, g)
             scatter(d_log_scales, 3 * i + k, 3, g)
 
         # rotation = turn * q / |q|; a unit quaternion on the left is orthogonal
@@ -251,13 +249,11 @@ def pose_back(
             (qz - along * bz) / norm,
         )
         for k in range(4):
-            scatter(local, at + 6 + k, LOCAL_ROW, turned[k])
+            scatter(local, at + 6 + k, OFFSETS, turned[k])
             scatter(d_rotations, 4 * i + k, 4, turned[k])
         o = load(opacities, i)
         g = load(g_opacities, i) * o * (_ONE - o)
-        scatter(local, at + 10, LOCAL_ROW, g)
-        scatter(local, at + 14, LOCAL_ROW, spread(_NONE))
-        scatter(local, at + 15, LOCAL_ROW, spread(_NONE))
+        scatter(local, at + 10, OFFSETS, g)
         store(d_logits, i, g)
         bundle = (tx, ty, tz, pull, gx, gy, gz)
         for k in range(7):
@@ -265,16 +261,19 @@ def pose_back(
 
         if wants_latent:
             for j in range(start - i, WIDTH):
-                g = load(local, LOCAL_ROW * (i + j))
                 at = (i + j) * latents * OFFSETS
                 if i + j < count - 1:
+                    g = load(local, OFFSETS * (i + j))  # two lanes too many, which nobody adds up
                     for k in range(latents):
                         store(sums, 16 * k, load(sums, 16 * k) + g * load(offsets, at + OFFSETS * k))
                 else:
                     for k in range(latents):
                         for c in range(OFFSETS):
-                            sums[16 * k + c] += local[LOCAL_ROW * (i + j) + c] * offsets[at + OFFSETS * k + c]
+                            sums[16 * k + c] += local[OFFSETS * (i + j) + c] * offsets[at + OFFSETS * k + c]
             if (start + WIDTH) % CHUNK == 0 or start + WIDTH >= last:
                 for k in range(latents):
-                    parts[start // CHUNK * latents + k] = total(load(sums, 16 * k))
+                    one = _NONE
+                    for c in range(OFFSETS):
+                        one += sums[16 * k + c]
+                    parts[start // CHUNK * latents + k] = one
                     store(sums, 16 * k, spread(_NONE))
