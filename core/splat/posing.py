@@ -121,7 +121,7 @@ class Poser:
         threads = thread_count(threads)
         latent = np.ascontiguousarray(latent, np.float32)
         points = self._checked(gaussians, vertices, latent)
-        frames = self._frames(points, np.ascontiguousarray(eye, np.float32), threads)
+        frames = self._frames(points, np.ascontiguousarray(eye, np.float32).reshape(3), threads)
         count, padded = len(gaussians), max(len(gaussians), _WIDTH)
         arrays = _flat(gaussians)
         drawn = {"means": 3, "scales": 3, "rotations": 4, "opacities": 1, "colours": 3}
