@@ -46,6 +46,7 @@ class Op(StrEnum):
     APPLY_RENDER_PRESET = "likeness.apply_render_preset"
     SAVE_RENDER_PRESET = "likeness.save_render_preset"
     RENDER_FRAMES = "likeness.render_frames"
+    RENDER_SPLATS = "likeness.render_splats"
     ENCODE_MOVIE = "likeness.encode_movie"
     OPEN_FOLDER = "likeness.open_folder"
 
@@ -54,6 +55,11 @@ class Op(StrEnum):
     SHOW_COMPRESSION_ERROR = "likeness.show_compression_error"
     IMPORT_SKIN = "likeness.import_skin"
     EXPORT_SKIN = "likeness.export_skin"
+
+    TRAIN_SPLATS = "likeness.train_splats"
+    ADD_SPLATS = "likeness.add_splats"
+    REMOVE_SPLATS = "likeness.remove_splats"
+    EXPORT_SPLATS = "likeness.export_splats"
 
     FIX_CHECK = "likeness.fix_check"
     CREATE_ENVIRONMENT = "likeness.create_environment"
