@@ -13,13 +13,14 @@ import numpy as np
 
 from ..head.atlas import SKIN, HeadAtlas
 from ..raster import rasterise
+from .matte import Square
 
 Array = np.ndarray
 
 MARGIN_TOP, MARGIN_SIDE, MARGIN_LOW = 0.28, 0.30, 0.02
 """Room for hair around the mesh, in the height of the mesh in the picture."""
-SEEN_SIDE = 1.9
-"""Side of the square that is segmented, in the height of the mesh."""
+SEEN_SIDE, SEEN_UP = 1.55, 0.1
+"""Side of the square that is segmented, and how far above the mesh its middle is, in the mesh's height."""
 BESIDE = (0.0, 0.025)
 """Metres above the line beside the neck: up to here it is torso, from here on head."""
 TRUSTED = 0.03
@@ -46,6 +47,25 @@ class Box:
 
 
 @dataclass(frozen=True)
+class Rise:
+    """How far above the line of the neck each px of a crop is, in metres at the head's depth."""
+
+    x: float
+    """Metres per px to the right."""
+    y: float
+    """Metres per px down."""
+    start: float
+    """Metres at the upper left corner."""
+
+    def over(self, shape: tuple[int, ...], zoom: Array | float = 1.0) -> Array:
+        """(h, w) float32 over a crop of shape (h, w), whose px are `zoom` ((x, y)) times as many."""
+        across, down = np.broadcast_to(zoom, 2)
+        x = np.float32(self.x / across) * (np.arange(shape[1], dtype=np.float32) + np.float32(0.5))
+        y = np.float32(self.y / down) * (np.arange(shape[0], dtype=np.float32) + np.float32(0.5))
+        return np.float32(self.start) + x + y[:, None]
+
+
+@dataclass(frozen=True)
 class Region:
     """What the mesh says of a crop."""
 
@@ -53,6 +73,7 @@ class Region:
     """(h, w) float32: 1 on the head and beside it, 0 below the neck."""
     trusted: Array
     """(h, w) float32: 1 well within the head's outline, which a matte must cover."""
+    rise: Rise
 
 
 class HeadRegion:
@@ -85,6 +106,20 @@ class HeadRegion:
         y, tall = _span(low[1], high[1], size[0])
         return Box(x, y, width, tall)
 
+    def square(self, px: Array, size: tuple[int, int]) -> Square:
+        """What is segmented: around the head, and not out of a picture of `size` (height, width) for more
+        than it must.
+        """
+        low, high = self.outline(px)
+        height = float(high[1] - low[1])
+        side = min(SEEN_SIDE * height, float(max(size)))
+        middle = 0.5 * (low + high) - [0.0, SEEN_UP * height]
+        first = [
+            float(np.clip(m - 0.5 * side, 0, most - side)) if side < most else 0.5 * (most - side)
+            for m, most in zip(middle, (size[1], size[0]), strict=True)
+        ]
+        return Square(first[0], first[1], side)
+
     def inside(self, px: Array, size: tuple[int, int]) -> float:
         """Share of the head's rows that lie in a picture of `size` (height, width), the neck left out."""
         head = px[self._skin[self.blend[self._skin] == 1]]
@@ -100,10 +135,11 @@ class HeadRegion:
         size = max(1, round(box.height * shrink)), max(1, round(box.width * shrink))
         zoom = np.array([size[1] / box.width, size[0] / box.height])
         drawn = rasterise((px - [box.x, box.y]) * zoom, depth, self._triangles, size)
-        line = (px[self._sides].mean(axis=0) - [box.x, box.y]) * zoom
-        y, x = np.mgrid[: size[0], : size[1]] + 0.5
-        above = ((x - line[0]) / zoom[0] * up[0] + (y - line[1]) / zoom[1] * up[1]) / per_metre
-        keep = np.clip((above - BESIDE[0]) / (BESIDE[1] - BESIDE[0]), 0, 1).astype(np.float32)
+        step = np.asarray(up) / per_metre
+        line = px[self._sides].mean(axis=0) - [box.x, box.y]
+        rise = Rise(float(step[0]), float(step[1]), -float(line @ step))
+        above = rise.over(size, zoom)
+        keep = np.clip((above - BESIDE[0]) / (BESIDE[1] - BESIDE[0]), 0, 1)
         keep[drawn.covered] = drawn.sample(self._triangles, self.blend[:, None])[:, 0]
         keep = cv2.GaussianBlur(keep, (0, 0), 0.004 * per_metre * shrink + 0.5)
         trusted = (drawn.covered & (above > TRUSTED)).astype(np.uint8)
@@ -112,7 +148,8 @@ class HeadRegion:
         metres = within / (per_metre * shrink)
         trust = np.clip((metres - 0.010) / 0.006, 0, 1).astype(np.float32)
         full = (box.width, box.height)
-        return Region(*(cv2.resize(layer, full, interpolation=cv2.INTER_LINEAR) for layer in (keep, trust)))
+        keep, trust = (cv2.resize(layer, full, interpolation=cv2.INTER_LINEAR) for layer in (keep, trust))
+        return Region(keep, trust, rise)
 
 
 def _fade(blend: Array, rest: Array, skin: Array) -> Array:
