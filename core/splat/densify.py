@@ -56,9 +56,10 @@ class Change(NamedTuple):
 def choose(pulls: Pulls, opacity: Array, binding: Array, budget: int, share: float = 0.15) -> Change:
     """What to change so that at most `budget` Gaussians remain; at most `share` of them are doubled at once.
 
-    A triangle never loses its last Gaussian: its most opaque one stays.
+    What is faint goes, and what no picture shows. A triangle never loses its last Gaussian: its most opaque
+    one stays.
     """
-    kept = (opacity >= FAINT) | lasts(opacity, binding)
+    kept = ((opacity >= FAINT) & ~pulls.unseen) | lasts(opacity, binding)
     alive = np.flatnonzero(kept)
     room = max(min(budget - len(alive), int(share * len(alive))), 0)
     wanted = np.where(kept & ~pulls.unseen, pulls.mean, 0.0)

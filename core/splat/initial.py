@@ -22,10 +22,14 @@ HAIR_SHARE = 0.3
 """Of the Gaussians that start above the skin of the scalp."""
 HAIR_HEIGHT = 0.045
 """Metres that they reach out."""
+EAR = 0.035
+"""Metres around the middle of an ear where none grows. The head frame's origin lies between the ears."""
 HAIR_OPACITY = 0.08
 SKIN_OPACITY = 0.85
 FLATNESS = 0.25
 """Thickness of a Gaussian on the skin by its width."""
+WIDTH = 0.75
+"""Of a Gaussian on the skin by the side of a square as large as its share of the triangle: without gaps."""
 GREY = 0.45
 """sRGB where nothing is known of a colour."""
 _GOLDEN = 0.7548776662466927, 0.5698402909980532
@@ -55,7 +59,10 @@ def initial(
     binding = np.r_[skin_binding, hair_binding].astype(np.int32)
     order = np.argsort(binding, kind="stable")
     binding, lifted = binding[order], lifted[order]
-    gaussians = _placed(surface, binding, lifted, _colours(avatar, atlas), degree, basis)
+    opacity = np.where(lifted, HAIR_OPACITY, SKIN_OPACITY) * fading(atlas)[binding]
+    gaussians = _placed(
+        surface, binding, lifted, opacity, _colours(avatar, atlas), _hair(avatar), degree, basis
+    )
     return SplatAvatar(
         surface=surface,
         gaussians=gaussians,
@@ -71,6 +78,12 @@ def areas(surface: HeadSurface) -> Array:
     """(F,) square metres of the triangles at rest."""
     a, b, c = (surface.rest[surface.triangles[:, k]].astype(np.float64) for k in range(3))
     return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+
+
+def fading(atlas: HeadAtlas) -> Array:
+    """(F,) 1 on the head, nearly 0 where the neck ends: what no picture shows of it is not to be seen."""
+    share = np.clip((atlas.blend[atlas.triangles].mean(axis=1) - 0.2) / 0.6, 0.0, 1.0)
+    return np.maximum(share * share * (3.0 - 2.0 * share), 0.01)
 
 
 def density(model: HeadModel, atlas: HeadAtlas, surface: HeadSurface, rest: Rest) -> Array:
@@ -100,8 +113,10 @@ def scalp_triangles(model: HeadModel, atlas: HeadAtlas, rest: Rest) -> Array:
         region = triangle_regions(model, atlas)
     except ModelError:
         region = np.full(len(middle), BODY, np.uint8)
-    behind = (middle[:, 1] > -0.02) | ((middle[:, 1] > -0.1) & (middle[:, 2] < 0.02))
-    top = (region == FOREHEAD) & (middle[:, 1] > 0.06)
+    x, y, z = middle.T
+    behind = (y > -0.02) | ((y > -0.06) & (z < 0.0))
+    behind &= (np.abs(x) < 0.055) | (np.hypot(y, z) > EAR)
+    top = (region == FOREHEAD) & (y > 0.06)
     return (atlas.triangle_chart == SKIN) & (((region == BODY) & behind) | top)
 
 
@@ -122,13 +137,17 @@ def _placed(
     surface: HeadSurface,
     binding: Array,
     lifted: Array,
+    opacity: Array,
     colours: Array | None,
+    hair: Array | None,
     degree: int,
     basis: ExpressionBasis | None,
 ) -> BoundGaussians:
     """Gaussians evenly over their triangles, as wide as their share of them."""
+    crowd = np.bincount(binding, minlength=len(surface.triangles))[binding]
     number = np.arange(len(binding))
-    u, v = ((0.5 + number * step) % 1.0 for step in _GOLDEN)
+    own = number - np.searchsorted(binding, binding)
+    u, v = ((own * step + 1 / 3) % 1.0 for step in _GOLDEN)  # the first is in the middle
     flip = u + v > 1.0
     u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
     corners = surface.rest[surface.triangles[binding]].astype(np.float64)
@@ -139,14 +158,14 @@ def _placed(
     local = np.einsum("nij,ni->nj", turn, points - frames.middles[binding]) / scale[:, None]
     heights = HAIR_HEIGHT * ((number * 0.6180339887498949) % 1.0)
     local[lifted, 1] += (heights / scale)[lifted]
-    crowd = np.bincount(binding, minlength=len(surface.triangles))[binding]
-    width = 0.6 * np.sqrt(areas(surface)[binding] / crowd) / scale
+    width = WIDTH * np.sqrt(areas(surface)[binding] / crowd) / scale
     width = np.where(lifted, np.maximum(width, 0.004 / scale), width)
     flat = np.where(lifted, 1.0, FLATNESS)
-    opacity = np.where(lifted, HAIR_OPACITY, SKIN_OPACITY)
     shape = (len(binding), (degree + 1) ** 2, 3)
     sh = np.zeros(shape, np.float32)
     colour = np.full((len(binding), 3), GREY) if colours is None else np.asarray(colours)[binding]
+    if hair is not None:
+        colour[lifted] = hair
     sh[:, 0] = (colour - 0.5) / SH_C0
     basis = basis if basis is not None else ExpressionBasis.none()
     return BoundGaussians(
@@ -158,6 +177,14 @@ def _placed(
         sh=sh,
         basis=basis,
     )
+
+
+def _hair(avatar: Avatar) -> Array | None:
+    """(3,) sRGB 0..1 of the person's hair, where it was measured."""
+    from ..texture.colour import encode
+
+    linear = avatar.colours.get("hair")
+    return None if linear is None else encode(np.array(linear, np.float32))
 
 
 def _colours(avatar: Avatar, atlas: HeadAtlas) -> Array | None:

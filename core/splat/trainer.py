@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ..head.atlas import SKIN
 from ..head.expressed import ExpressedHead
 from .adam import Adam, Factored
 from .bound import BoundGaussians
 from .densify import Pulls, choose, halves
+from .gaussians import SH_C0
 from .posing import PoseGradients, Poser, pose_back
 from .raster import gradients, render
 from .refine import POSE, Refinement, motion_gradient, moved_view
@@ -58,6 +60,9 @@ RATES = {
 """Step per parameter at the beginning and the end of a run, in its own units."""
 CALM = 0.03
 """Share of an array's usual slope below which slopes take less than whole steps."""
+ANCHORED = {"means": 0.02, "log_scales": 0.05, "sh": 0.1}
+"""Springs to where a Gaussian began, in shares of the usual slope per unit: sides that the footage hardly
+shows keep the texture's colours and lie on the skin."""
 CALM_AT = (20, 100, 300, 1000, 3000)
 """Steps after which the usual is looked at."""
 HIGHER_SH = 0.15
@@ -80,6 +85,8 @@ class Trainer:
         self._levels = [ShotLevels(shot, BACKGROUND) for shot in shots.train]
         self._optimiser = Adam(self._parameters(), self._rates())
         self._pulls = Pulls(len(self.gaussians))
+        self._anchors = {name: array.copy() for name, array in self._parameters().items() if name in ANCHORED}
+        self._held_back: dict[str, float] = {}
         self._queue: list[int] = []
         self._random = np.random.default_rng(settings.seed)
         self._vertices: dict[int, Array] = {}
@@ -177,14 +184,42 @@ class Trainer:
     def _gradients(self, found: PoseGradients) -> dict[str, Array | Factored]:
         names = [name for name in self._parameters() if name != "offsets"]
         slopes: dict[str, Array | Factored] = {name: getattr(found, name) for name in names}
+        for name, force in self._held_back.items():
+            pull = getattr(self.gaussians, name) - self._anchors[name]
+            pull *= np.float32(force)
+            slopes[name] = pull + slopes[name]
         if len(self.gaussians.basis):
             slopes["offsets"] = Factored(found.latent_used, found.local)
         return slopes
 
     def _calm(self) -> None:
-        """Let what is hardly seen hardly move: what Adam divides by never gets below a share of the usual."""
+        """Let what is hardly seen hardly move, and stay near where it began: what Adam divides by never gets
+        below a share of the usual slope, and a weak spring pulls back.
+        """
         for name in self._parameters():
-            self._optimiser.eps[name] = CALM * self._optimiser.typical(name)
+            usual = self._optimiser.typical(name)
+            self._optimiser.eps[name] = CALM * usual
+            if name in ANCHORED:
+                self._held_back[name] = ANCHORED[name] * usual
+        self._tone()
+
+    def _tone(self) -> None:
+        """Put the texture's colours, which know no light, into the footage's: by what became of the skin that
+        is seen well. What is hardly seen follows at once.
+        """
+        skin = self.start.surface.chart[self.gaussians.binding] == SKIN
+        pull = np.abs(self._optimiser.second["sh"][:, 0]).sum(axis=1)
+        begun, now = (0.5 + SH_C0 * array[:, 0] for array in (self._anchors["sh"], self.gaussians.sh))
+        bright = begun.min(axis=1) > 0.1
+        if np.count_nonzero(skin & bright & (pull > 0)) < 100:
+            return
+        seen = skin & bright & (pull > np.quantile(pull[skin & bright & (pull > 0)], 0.7))
+        gain = np.clip(np.median(now[seen] / begun[seen], axis=0), 0.5, 2.0)
+        toned = (np.clip(begun * gain, 0.0, 1.0) - 0.5) / SH_C0
+        moved = (toned - self._anchors["sh"][:, 0])[skin]
+        hardly = np.exp(-pull / max(float(np.median(pull[skin & (pull > 0)])), 1e-30))[skin, None]
+        self._anchors["sh"][skin, 0] += moved.astype(np.float32)
+        self.gaussians.sh[skin, 0] += (moved * hardly).astype(np.float32)
 
     # ---- number of Gaussians
 
@@ -203,6 +238,7 @@ class Trainer:
         added = order >= len(kept)
         # An added one comes after its parent: a stable sort puts it behind all of its triangle.
         chosen = places[order]
+        self._anchors = {name: array[chosen] for name, array in self._anchors.items()}
         arrays = self._optimiser.keep(chosen)
         for moments in (self._optimiser.first, self._optimiser.second):
             for values in moments.values():
@@ -222,6 +258,7 @@ class Trainer:
     def state(self) -> dict[str, Array]:
         """Arrays from which `restore` goes on, the order of the pictures among them."""
         arrays = {f"gaussians_{name}": array for name, array in self._parameters().items()}
+        arrays |= {f"anchor_{name}": array for name, array in self._anchors.items()}
         arrays |= {f"adam_{name}": array for name, array in self._optimiser.state_dict().items()}
         numbers = self._random.bit_generator.state
         return (
@@ -232,6 +269,8 @@ class Trainer:
                 "iteration": np.array(self.iteration),
                 "queue": np.array(self._queue, np.int64),
                 "random": np.array(json.dumps(numbers)),
+                "springs": np.array([self._held_back.get(name, 0.0) for name in ANCHORED]),
+                "eps": np.array([self._optimiser.eps[name] for name in self._parameters()]),
                 "pulls": np.stack([self._pulls.total, self._pulls.seen]),
             }
         )
@@ -245,6 +284,9 @@ class Trainer:
         prefix = "adam_"
         kept = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
         self._optimiser.load(kept)
+        self._optimiser.eps = dict(zip(self._parameters(), state["eps"].tolist(), strict=True))
+        self._anchors = {name: np.array(state[f"anchor_{name}"]) for name in self._anchors}
+        self._held_back = dict(zip(ANCHORED, state["springs"].tolist(), strict=True))
         self.refinement.restore(state)
         self._queue = state["queue"].tolist()
         self._random.bit_generator.state = json.loads(str(state["random"]))
