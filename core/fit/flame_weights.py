@@ -50,10 +50,12 @@ def performance_of_fit(
         try:
             head = open_flame(flame or f"flame_{VARIANT}", folders=folders, progress=progress)
         except ModelError as problem:
+            if flame:
+                raise
             raise ModelError(
-                f"{path.name} holds expressions of FLAME {VARIANT}, and nothing says what they look like: "
-                f"{problem.message}",
-                "Name the folder of your FLAME model with --models, or give a mapping with --mapping.",
+                f"{path.name} holds expressions of FLAME {VARIANT}, and neither that model nor a mapping "
+                "says what they look like.",
+                "Name the folder of your FLAME model with --models, or a mapping with --mapping.",
             ) from problem
     if head is not None and head.expression_count != CAP4D_EXPRESSIONS:
         raise SettingsError(
