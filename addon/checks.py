@@ -83,6 +83,13 @@ def of_compressing() -> list[Check]:
     return []
 
 
+def of_splats() -> list[Check]:
+    """Findings that concern training Gaussian heads."""
+    if "splats" in SESSION.lacking:
+        return [Check("ENVIRONMENT", SESSION.lacking["splats"], "Set Up...")]
+    return []
+
+
 def dismiss(root: Root, key: str) -> None:
     """Do not show this note again for this double."""
     if key == "LOG":

@@ -135,10 +135,16 @@ def facts_of(avatar: Avatar, loaded: Performance | None = None) -> list[dict[str
                 "has_gaze": performance.gaze is not None,
                 "has_position": has_position(performance),
                 "has_camera": performance.camera is not None,
+                "picture_size": _picture_size(performance),
                 "has_flame": performance.flame is not None,
             }
         )
     return facts
+
+
+def _picture_size(performance: Performance) -> tuple[int, int]:
+    camera = performance.camera
+    return (0, 0) if camera is None else (int(camera.size[0, 0]), int(camera.size[0, 1]))
 
 
 def list_performances(note: Any, facts: list[dict[str, Any]]) -> None:

@@ -16,6 +16,7 @@ from bpy.props import (
     EnumProperty,
     FloatProperty,
     IntProperty,
+    IntVectorProperty,
     PointerProperty,
     StringProperty,
 )
@@ -50,6 +51,9 @@ class LikenessPerformance(bpy.types.PropertyGroup):
     has_gaze: BoolProperty(name="Gaze", description="Whether gaze was recorded")
     has_position: BoolProperty(name="Position", description="Whether it is known where the head was")
     has_camera: BoolProperty(name="Camera", description="Whether a camera was fitted to the footage")
+    picture_size: IntVectorProperty(
+        name="Picture", description="Width and height of the footage, 0 where it is not known", size=2
+    )
     has_flame: BoolProperty(name="FLAME", description="Whether FLAME parameters were solved")
 
 

@@ -21,6 +21,17 @@ def _show_changed(group: Group, _context: Context) -> None:
         splat_object.apply_show(group.id_data)
 
 
+PRESET_ITEMS = tuple(
+    (
+        name.upper(),
+        name.title(),
+        f"{preset.iterations:,} steps, up to {preset.gaussians:,} splats, pictures of {preset.resolution} px",
+    )
+    for name, preset in PRESETS.items()
+)
+"""Enum items of the presets of training."""
+
+
 class LikenessSplat(bpy.types.PropertyGroup):
     """On the object of a Gaussian head."""
 
@@ -76,7 +87,7 @@ class LikenessSplatTraining(bpy.types.PropertyGroup):
     preset: EnumProperty(
         name="Preset",
         description="How long to train, and how many splats",
-        items=tuple((name.upper(), name.title(), "") for name in PRESETS),
+        items=PRESET_ITEMS,
         default="DEFAULT",
     )
     resume: BoolProperty(

@@ -76,6 +76,8 @@ class JobAction(Action):
 
     job_label = "Working"
     """Shown in the panel while it runs."""
+    stopped_hint = "The scene is as it was."
+    """Said when a person stopped it."""
 
     def start(self, context: Context) -> Work:
         """Validate and begin. Raises LikenessError."""
@@ -134,7 +136,7 @@ class JobAction(Action):
             return {"PASS_THROUGH"}
         if SESSION.job.stop_requested:
             self.cancel(context)
-            return self._failed(Cancelled(f"{self.job_label} was stopped.", "The scene is as it was."))
+            return self._failed(Cancelled(f"{self.job_label} was stopped.", self.stopped_hint))
         over = self._work.poll()
         SESSION.job.progress, SESSION.job.text = self._work.progress, self._work.text
         SESSION.job.icon = previews.icon_of(getattr(self._work, "preview", ""))

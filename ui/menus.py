@@ -23,6 +23,7 @@ def draw_export(self: Any, _context: Context) -> None:
     """File > Export."""
     self.layout.operator(Op.EXPORT_CSV, text="Live Link Face (.csv)")
     self.layout.operator(Op.EXPORT_FIT, text="CAP4D Fit (.npz)")
+    self.layout.operator(Op.EXPORT_SPLATS, text="Gaussian Head (.ply/.spz/.glb)")
     self.layout.operator(Op.EXPORT_SKIN, text="Compressed Skin (.glb/.fbx)")
 
 

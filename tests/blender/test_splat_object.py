@@ -225,7 +225,7 @@ def test_building_again_keeps_it(stage):
     head_only = rest[:, 1] > 0.0  # above what a relaxed body moves
     apart = now[head_only] - rest[head_only]
     assert np.ptp(apart, axis=0).max() < 5e-5
-    assert stage.object.own_move(graph(), stage.head) is None
+    assert stage.state.own_move(graph(), stage.head) is None
 
 
 def test_hair_that_grows_later_goes_too(stage):

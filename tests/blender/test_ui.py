@@ -107,7 +107,12 @@ def test_menus_and_presets(root: bpy.types.Object, module: Importer) -> None:
         ),
         (
             menus.draw_export,
-            ["likeness.export_csv", "likeness.export_fit", "likeness.export_skin"],
+            [
+                "likeness.export_csv",
+                "likeness.export_fit",
+                "likeness.export_splats",
+                "likeness.export_skin",
+            ],
         ),
     ):
         layout = FakeLayout()
