@@ -51,7 +51,7 @@ class Session:
     quiet: int = 0
     """Above 0 while sliders are set without anything following."""
     lacking: dict[str, str] = field(default_factory=dict)
-    """By purpose, tracking, compressing or splats: what the worker's environment lacked for it, in a sentence."""
+    """By purpose, tracking, compressing or splats: what the worker lacked for it, in a sentence."""
     log_is_error: bool = False
     """Whether it is a failure of what no operator could report."""
 
