@@ -8,7 +8,7 @@
     T_view_world  (T, 4, 4): that frame to the camera's (x right, y down, z forward)
     fx fy cx cy   (T,) px
     size          (2,) px: width, height
-    numbers       (T,) frame numbers, rising
+    numbers       (T,) frame numbers, each once
 and where wanted: near (T,) least depth that is drawn, compensated (bool), bits (8 or 16 of the pictures) and
 name (text that the files begin with, by default "splat").
 """
@@ -71,8 +71,7 @@ class FramesJob:
 
     def stem(self, row: int) -> str:
         """What the files of a frame begin with."""
-        number = int(self.numbers[row])
-        return f"{self.name}_{number:05d}" if number >= 0 else f"{self.name}_-{-number:05d}"
+        return f"{self.name}_{self.numbers[row]:05d}"
 
     def fingerprint(self, row: int) -> str:
         """Of everything that a frame's picture depends on."""
@@ -104,8 +103,8 @@ def _job(path: Path, arrays: Mapping[str, Any]) -> FramesJob:
     source = path.parent / _text(arrays["splats"], "splats")
     numbers = _array(arrays, "numbers", (None,), "iu").astype(np.int64)
     count = len(numbers)
-    if not 1 <= count <= MOST_FRAMES or np.any(np.diff(numbers) <= 0):
-        raise ValueError("its frame numbers do not rise")
+    if not 1 <= count <= MOST_FRAMES or len(np.unique(numbers)) < count:
+        raise ValueError("its frames are not numbered one by one")
     splats = SplatAvatar.load(source)
     rows = len(splats.surface.rows)
     lens = [_array(arrays, key, (count,)) for key in _LENS]

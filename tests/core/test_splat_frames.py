@@ -159,7 +159,7 @@ def test_a_damaged_record_costs_time_and_nothing_else(tmp_path):
         ({"vertices": np.full((4, 49, 3), np.nan)}, "not finite"),
         ({"latent": np.zeros((4, 9))}, "latent has the shape"),
         ({"latent": None}, "no 'latent'"),
-        ({"numbers": np.array([1, 1, 2, 3])}, "do not rise"),
+        ({"numbers": np.array([1, 1, 2, 3])}, "numbered one by one"),
         ({"numbers": np.arange(4.0)}, "numbers has the shape"),
         ({"fx": np.zeros(4)}, "above zero"),
         ({"size": np.array([0, 8])}, "cannot be drawn"),
