@@ -4,20 +4,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..camera import VIEW_TO_OPENCV
-from ..capture import Capture
+from ..capture import Capture, Member
 from ..progress import Progress
 from ..texture.footage import footage_pictures
 from ..texture.ordered import in_order
 from ..texture.posed import PosedHead
 from ..track.confidence import sharpness_of
-from .given_mattes import GivenMattes
+from .given_mattes import GivenMattes, person_of
 from .head_region import SEEN_SIDE, Box, HeadRegion, Rise
 from .matte import Segmenter, Square, laid_back, refined, steadied
 from .view import View
@@ -50,8 +50,8 @@ class Seen:
     """(n,) metres."""
     up: Array
     """(2,) unit: the head's up in the picture, y down."""
-    focal: float
-    """px of the picture."""
+    focal: Array
+    """(2,) px of the picture, across and down."""
     centre: Array
     """(2,) px."""
     to_camera: Array
@@ -64,7 +64,7 @@ class Seen:
     @property
     def per_metre(self) -> float:
         """Pixels per metre at the head's depth."""
-        return self.focal / float(self.to_camera[2, 3])
+        return float(self.focal.mean() / self.to_camera[2, 3])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -74,8 +74,9 @@ class Seen:
     @property
     def view(self) -> View:
         """Of the crop, for the head frame."""
-        box, (x, y) = self.box, self.centre
-        return View(box.width, box.height, self.focal, self.focal, x - box.x, y - box.y, self.to_camera)
+        box, (x, y), (fx, fy) = self.box, self.centre, self.focal
+        pinhole = (float(fx), float(fy), float(x) - box.x, float(y) - box.y)
+        return View(box.width, box.height, *pinhole, self.to_camera)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,20 +110,15 @@ class HeadCutter:
     ) -> Iterator[Cut]:
         """Those of the samples that are usable; why others are not is counted in `left_out`."""
         seen = self._seen(samples, progress)
+        given = mattes.members if isinstance(mattes, GivenMattes) else {}
         if isinstance(mattes, Segmenter):
-            seen = _segmented(seen, mattes)
+            seen = segmented(seen, mattes)
             seen = _steadied(seen) if ordered else seen
-
-        def work(one: Seen) -> Cut | None:
-            return cut_out(one, self.region, mattes if isinstance(mattes, GivenMattes) else None)
-
-        workers = min(_THREADS, os.cpu_count() or 1)
-        with ThreadPoolExecutor(workers) as pool:
-            for cut in in_order(pool, work, seen, workers):
-                if cut is None:
-                    self.count("no person found")
-                else:
-                    yield cut
+        for cut in cut_all(seen, self.region, given):
+            if cut is None:
+                self.count("no person found")
+            else:
+                yield cut
 
     def count(self, reason: str, times: int = 1) -> None:
         """Note samples that cannot be used."""
@@ -151,7 +147,7 @@ class HeadCutter:
         to_camera[:3, :3] = VIEW_TO_OPENCV @ head.rotation(sample)
         to_camera[:3, 3] = VIEW_TO_OPENCV @ head.translation(sample)
         row = camera.row(sample)
-        focal, centre = float(camera.focal[row]) / scale, camera.centre[row] / scale
+        focal, centre = np.repeat(camera.focal[row], 2) / scale, camera.centre[row] / scale
         return placed(self.region, sample, picture, px, depth, focal, centre, to_camera)
 
 
@@ -161,7 +157,7 @@ def placed(
     picture: Array,
     px: Array,
     depth: Array,
-    focal: float,
+    focal: Array,
     centre: Array,
     to_camera: Array,
 ) -> Seen | None:
@@ -174,12 +170,23 @@ def placed(
     return Seen(sample, picture, px, depth, up, focal, centre, to_camera, box, square)
 
 
-def cut_out(seen: Seen, region: HeadRegion, given: GivenMattes | None) -> Cut | None:
-    """The head of one picture; None where nobody is found in it."""
+def cut_all(
+    pictures: Iterable[Seen], region: HeadRegion, given: Mapping[int, Member]
+) -> Iterator[Cut | None]:
+    """As `cut_out` of each, in their order, in a few threads."""
+    workers = min(_THREADS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        yield from in_order(
+            pool, lambda seen: cut_out(seen, region, given.get(seen.sample)), pictures, workers
+        )
+
+
+def cut_out(seen: Seen, region: HeadRegion, given: Member | None) -> Cut | None:
+    """The head of one picture by its matte, else by its mask; None where nobody is found in it."""
     box = seen.box
     image = np.ascontiguousarray(box.of(seen.picture))
     if given is not None:
-        person = given.person(seen.sample, seen.size, box)
+        person = person_of(given, seen.size, box)
     else:
         person = drawn_out(seen, image)
     drawn = region.draw(seen.px, seen.depth, box, seen.up, seen.per_metre)
@@ -204,7 +211,8 @@ def eight(values: Array) -> Array:
     return (255 * np.clip(values, 0, 1) + 0.5).astype(np.uint8)
 
 
-def _segmented(pictures: Iterable[Seen], segmenter: Segmenter) -> Iterator[Seen]:
+def segmented(pictures: Iterable[Seen], segmenter: Segmenter) -> Iterator[Seen]:
+    """With their masks."""
     for seen in pictures:
         yield _with_mask(seen, segmenter.look(seen.picture, seen.square))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mattes that lie with the footage, as CAP4D's reference folders have them (`bg/cam0/*.png`)."""
+"""Mattes that lie with the footage, as in CAP4D's reference folders (`bg/cam0/*.png`)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..capture import Capture, Member
-from ..capture.reference_folder import reference_folder
+from ..capture.naming import is_matte, natural_key
 from ..performance import Performance
-from ..track.pictures import read_photo
+from ..track.pictures import FRAME_RATE, read_photo
 from .head_region import Box
 
 Array = np.ndarray
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
 
 @dataclass(frozen=True)
@@ -25,31 +27,23 @@ class GivenMattes:
 
     @staticmethod
     def of(footage: Capture, take: Performance) -> GivenMattes | None:
-        """Those of a take's pictures; None where not every sample has one."""
-        folder = reference_folder(footage)
-        if folder is None or not folder.mattes:
+        """Those of a take's pictures, in the order of their names; None where there is not one for each."""
+        mattes = [m for m in footage.members if is_matte(m) and m.suffix in _PICTURES]
+        mattes.sort(key=natural_key)
+        if footage.movie is not None:
+            numbers, count = np.arange(take.frame_count), take.frame_count
+        else:  # the time of a photo is its number
+            rate = FRAME_RATE if footage.kind == "frames" else 1.0
+            numbers, count = np.rint(take.time * rate).astype(int), len(footage.photos)
+        if not mattes or len(mattes) != count or numbers.max() >= count:
             return None
-        if footage.movie is not None:  # one for each picture of the movie, or they cannot be told apart
-            mattes = next(iter(folder.mattes.values()))
-            found = dict(enumerate(mattes)) if len(mattes) == take.frame_count else {}
-        else:
-            own = {
-                picture.name: matte
-                for camera, pictures in folder.images.items()
-                for picture, matte in zip(pictures, folder.mattes.get(camera, ()), strict=False)
-            }
-            numbers = [int(time) for time in take.time]  # a photo's time is its number
-            names = [footage.photos[n].name if n < len(footage.photos) else "" for n in numbers]
-            found = {sample: own[name] for sample, name in enumerate(names) if name in own}
-        return GivenMattes(found) if len(found) == take.frame_count else None
-
-    def person(self, sample: int, size: tuple[int, int], box: Box) -> Array:
-        """(h, w) float32 0..1 of a crop of the picture of `size` (height, width). CaptureError."""
-        return person_of(self.members[sample], size, box)
+        return GivenMattes({sample: mattes[number] for sample, number in enumerate(numbers.tolist())})
 
 
 def person_of(matte: Member, size: tuple[int, int], box: Box) -> Array:
-    """(h, w) float32 0..1 of a crop of a matte, whose picture is used at `size` (height, width)."""
+    """(h, w) float32 0..1 of a crop of a matte whose picture is used at `size` (height, width). CaptureError
+    where it cannot be read.
+    """
     import cv2
 
     grey = read_photo(matte)[0][..., 0]

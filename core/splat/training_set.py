@@ -137,7 +137,7 @@ def training_set(
     cutter.count("lost by the tracker", take.frame_count - len(tracked))
     with contextlib.ExitStack() as stack:
         source = given if given is not None else stack.enter_context(Segmenter(models))
-        cuts = list(cutter.cuts(_spread(tracked, limit), source, ordered, progress))
+        cuts = list(cutter.cuts(spread(tracked, limit), source, ordered, progress))
     if ordered:
         cuts = _sharp(cuts, cutter)
     refuse_few(len(cuts), FEWEST if ordered else FEWEST_PHOTOS, footage.name, cutter.left_out)
@@ -206,7 +206,7 @@ def _layers(cut: Cut, clothes: Clothes) -> tuple[Array, Array]:
     return matte, eight(np.maximum(ramp(keep, 0.5, 1.0), empty))
 
 
-def _spread(samples: Array, limit: int) -> Array:
+def spread(samples: Array, limit: int) -> Array:
     """At most `limit` of them, spread evenly."""
     if len(samples) <= limit:
         return samples
