@@ -109,7 +109,7 @@ def violations(source: str, path: str) -> list[str]:
             bad.append(f"{where}: inside the extension only relative imports find it")
         elif own == "core" and name in BLENDER:
             bad.append(f"{where}: core works without Blender")
-        elif name in {"numba", "llvmlite"} and is_kernels(path):
+        elif name in {"numba", "llvmlite", "warp"} and is_kernels(path):
             continue
         elif item.at_module_level and name in HEAVY:
             bad.append(f"{where}: worker libraries are imported in the function that needs them")
