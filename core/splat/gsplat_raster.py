@@ -4,7 +4,7 @@
 Arrays go in and gradients come out as with `raster`. What gsplat decides otherwise (1.5.3): a
 Gaussian's opacity is held at 0.999 instead of 0.99, the Gaussian that would take the light under 1e-4 is left
 out instead of being the last, and `half_sizes` are its own radii. So its pictures are near those of `raster`
-and not equal. The tests hold what is done here equal to `raster` with a stand-in for gsplat; gsplat itself was
+and not equal. The tests hold what is done here equal to `raster` with a stand-in for gsplat, which itself was
 not run by it yet.
 """
 
