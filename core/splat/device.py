@@ -9,6 +9,8 @@ Neither library is needed: without them, or without a CUDA device, numba's kerne
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -78,10 +80,21 @@ def chosen(device: str = "auto") -> tuple[str, str]:
 @lru_cache(maxsize=1)
 def _cuda() -> tuple[str, str]:
     """The way to the first CUDA device, looked for once; the CPU's if there is none."""
+    if not _driver():
+        return "cpu", "cpu"
     if gsplat_raster.usable():
         return "gsplat", "cuda"
     names = [name for name in warp_raster.devices() if name.startswith("cuda")]
     return ("warp", names[0]) if names else ("cpu", "cpu")
+
+
+def _driver() -> bool:
+    """Whether NVIDIA's driver is there; torch and warp take seconds to find that it is not."""
+    name = {"win32": "nvcuda.dll", "linux": "libcuda.so.1"}.get(sys.platform)
+    try:
+        return name is not None and bool(ctypes.CDLL(name))
+    except OSError:
+        return False
 
 
 def _explained(error: RuntimeError, count: int, width: int, height: int) -> Exception:

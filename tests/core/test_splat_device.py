@@ -119,6 +119,7 @@ def test_warps_kernels_compile_for_cuda(tmp_path: Path) -> None:
 
 @needs_warp
 def test_cuda_through_warp_is_chosen_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "_driver", lambda: True)
     monkeypatch.setattr(gsplat_raster, "usable", lambda: False)
     monkeypatch.setattr(warp_raster, "devices", lambda: ["cpu", "cuda:0"])
     assert device.chosen() == device.chosen("cuda") == ("warp", "cuda:0")
@@ -134,7 +135,9 @@ def test_cuda_through_warp_is_chosen_where_it_is(monkeypatch: pytest.MonkeyPatch
     assert_same(device.gradients(expected, d_image), device.gradients(drawn, d_image))
 
 
-def test_the_cpu_draws_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("driver", [False, True])
+def test_the_cpu_draws_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch, driver: bool) -> None:
+    monkeypatch.setattr(device, "_driver", lambda: driver)
     monkeypatch.setattr(gsplat_raster, "usable", lambda: False)
     monkeypatch.setitem(sys.modules, "warp", None)
     assert warp_raster.devices() == []
