@@ -15,6 +15,8 @@ Array = np.ndarray
 
 _QUIET = 0.02
 """Standard deviation of a weight's direction under which nothing can be learned along it."""
+_PICTURES = 10
+"""That there must be for a direction: with fewer, offsets learn each picture by heart."""
 _ROOM = 0.1
 """Share of the seen range by which another performance may go beyond it."""
 
@@ -28,7 +30,7 @@ def fit_basis(weights: Array, rank: int) -> ExpressionBasis:
     mean = weights.mean(axis=0)
     _, deviation, axes = np.linalg.svd(weights - mean, full_matrices=False)
     deviation = deviation / np.sqrt(max(len(weights), 1))
-    kept = min(rank, int(np.count_nonzero(deviation > _QUIET)), max(len(weights) // 4, 0))
+    kept = min(rank, int(np.count_nonzero(deviation > _QUIET)), len(weights) // _PICTURES)
     directions = axes[:kept] / deviation[:kept, None]
     latent = (weights - mean) @ directions.T
     low, high = latent.min(axis=0), latent.max(axis=0)

@@ -19,33 +19,48 @@ from .view import View
 
 Array = np.ndarray
 
-POSE, WEIGHTS = 6, len(ARKIT_NAMES)
+POSE, WEIGHTS, GAIN = 6, len(ARKIT_NAMES), 3
+SIZE = POSE + WEIGHTS + GAIN
+MOTION, EXPRESSION, LIGHT = slice(0, POSE), slice(POSE, POSE + WEIGHTS), slice(POSE + WEIGHTS, SIZE)
+"""Which of the numbers of a correction are what: turn and shift, offsets of the weights, and logarithms of
+gains of red, green and blue."""
 _BETAS = 0.8, 0.95
 """Of Adam; a picture comes round some tens of times only."""
 
 
 class Refinement:
-    """Per picture a rigid motion of the head (turn and shift in its own frame) and an offset of weights."""
+    """Per picture a rigid motion of the head (turn and shift in its own frame), an offset of weights, and how
+    much brighter than the others it was taken.
+    """
 
-    def __init__(self, samples: Array, *, turn: float = 2e-4, shift: float = 3e-5, weight: float = 2e-3):
-        """`samples`: (N,) rising, of the performance. Rates per step: radians, metres, weights."""
+    def __init__(
+        self,
+        samples: Array,
+        *,
+        turn: float = 2e-4,
+        shift: float = 3e-5,
+        weight: float = 2e-3,
+        gain: float = 1e-2,
+    ) -> None:
+        """`samples`: (N,) rising, of the performance. Rates per step: rad, metres, weights, logarithms."""
         count = len(samples)
         self.samples = np.asarray(samples, np.int64)
-        self.values = np.zeros((count, POSE + WEIGHTS), np.float64)
+        self.values = np.zeros((count, SIZE), np.float64)
         self._first = np.zeros_like(self.values)
         self._second = np.zeros_like(self.values)
         self._steps = np.zeros(count, np.int64)
-        self._rates = np.r_[np.full(3, turn), np.full(3, shift), np.full(WEIGHTS, weight)]
+        rates = [np.full(3, turn), np.full(3, shift), np.full(WEIGHTS, weight), np.full(GAIN, gain)]
+        self._rates = np.concatenate(rates)
 
     def at(self, sample: int) -> Array:
-        """(58,) of any sample: between two pictures in proportion, beyond the last of them as it."""
+        """(61,) of any sample: between two pictures in proportion, beyond the last of them as it."""
         place = np.interp(sample, self.samples, np.arange(len(self.samples)))
         low, share = int(place), place - int(place)
         high = min(low + 1, len(self.samples) - 1)
         return (1 - share) * self.values[low] + share * self.values[high]
 
     def step(self, index: int, gradient: Array, scale: float = 1.0) -> None:
-        """One step of Adam for picture `index` along its gradient (58,)."""
+        """One step of Adam for picture `index` along its gradient (61,)."""
         self._steps[index] += 1
         first, second, count = self._first[index], self._second[index], self._steps[index]
         first += (1 - _BETAS[0]) * (gradient - first)

@@ -44,6 +44,10 @@ PATIENCE = 4
 """Tests without a gain after which a run ends, once no Gaussians are added any more."""
 GAIN = 0.02
 """dB that count as one."""
+STEPS_PER_PHOTO = 200
+"""More only learn the photos by heart."""
+FEW = 24
+"""Pictures with which the springs to the texture are twice as stiff as with a great many."""
 CUTTING = 0.12
 """Share of the progress that making the pictures ready is shown as."""
 SHOWN_SECONDS = 2.0
@@ -115,6 +119,10 @@ def make_trainer(
     start = initial(model, avatar, preset.seed_count, degree=degree, basis=basis)
     head = ExpressedHead(model, rest, np.unique(load_atlas(model).triangles))
     plan = TrainSettings(preset.iterations, preset.gaussians, degree=degree, threads=threads)
+    if not shots.ordered:
+        steps = min(preset.iterations, STEPS_PER_PHOTO * len(shots.train))
+        plan = replace(plan, iterations=steps, exposure=True)
+    plan = replace(plan, spring=1.0 + FEW / len(shots.train))
     return Trainer(start, shots, head, replace(plan, **settings))
 
 

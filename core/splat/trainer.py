@@ -18,7 +18,7 @@ from .densify import Pulls, choose, halves
 from .gaussians import SH_C0
 from .posing import PoseGradients, Poser, pose_back
 from .raster import gradients, render
-from .refine import POSE, Refinement, motion_gradient, moved_view
+from .refine import EXPRESSION, LIGHT, MOTION, SIZE, Refinement, motion_gradient, moved_view
 from .shot_levels import Level, ShotLevels
 from .splat_avatar import SplatAvatar
 from .training_set import Shot, TrainingSet
@@ -26,6 +26,7 @@ from .training_set import Shot, TrainingSet
 Array = np.ndarray
 
 BACKGROUND = (0.5, 0.5, 0.5)
+_BEHIND = np.array(BACKGROUND, np.float32)
 ALPHA_PART = 0.3
 """How much the coverage counts beside the colour."""
 
@@ -45,6 +46,10 @@ class TrainSettings:
     degree: int = 1
     refine: bool = True
     refine_from: float = 0.05
+    exposure: bool = False
+    """Whether each picture has its own exposure, as photos do."""
+    spring: float = 1.0
+    """How much stiffer than usual the springs to the first Gaussians are: few pictures say little."""
     seed: int = 12345
     threads: int | None = None
 
@@ -67,6 +72,14 @@ CALM_AT = (20, 100, 300, 1000, 3000)
 """Steps after which the usual is looked at."""
 HIGHER_SH = 0.15
 """Of the rate of the plain colour that higher harmonics have."""
+
+
+def lit(image: Array, alpha: Array, gain: Array, background: Any = BACKGROUND) -> Array:
+    """(h, w, 3) a picture of Gaussians over a background, they times a gain (3,)."""
+    if np.all(gain == 1.0):
+        return image
+    gain = np.asarray(gain, np.float32)
+    return image * gain + (1.0 - alpha)[..., None] * ((1.0 - gain) * np.asarray(background, np.float32))
 
 
 class Trainer:
@@ -99,16 +112,23 @@ class Trainer:
         level = self._levels[index].at(self._factor())
         correction = self.refinement.values[index]
         shot = level.shot
-        weights = shot.weights + correction[POSE:].astype(np.float32)
+        weights = shot.weights + correction[EXPRESSION].astype(np.float32)
         vertices = self.vertices(shot, correction)
-        view = moved_view(shot.view, correction[:POSE])
+        view = moved_view(shot.view, correction[MOTION])
         latent = self.gaussians.basis.latent(weights)
         posed = self.poser.pose(self.gaussians, vertices, latent, view.centre, self.settings.threads)
         drawn = render(posed.activated, view, BACKGROUND, threads=self.settings.threads)
-        self.loss, d_image = level.loss(drawn.image, self.settings.threads)
+        gain = np.exp(correction[LIGHT]).astype(np.float32)
+        self.loss, d_image = level.loss(lit(drawn.image, drawn.alpha, gain), self.settings.threads)
         off = drawn.alpha - level.matte
         self.loss += ALPHA_PART * float(np.mean(np.abs(off) * level.weight_share))
         d_alpha = ALPHA_PART * np.sign(off) * level.weight_share / off.size
+        by_gain = np.zeros(3)
+        if self.settings.exposure:
+            own = drawn.image - (1.0 - drawn.alpha)[..., None] * _BEHIND
+            by_gain = gain * np.einsum("hwc,hwc->c", d_image, own)
+            d_alpha -= d_image @ ((1.0 - gain) * _BEHIND)
+            d_image *= gain
         slopes = gradients(drawn, d_image, d_alpha.astype(np.float32))
         refines = self.settings.refine and self.progress > self.settings.refine_from
         found = pose_back(posed, slopes, latent=refines, vertices=refines and self.head is not None)
@@ -117,7 +137,7 @@ class Trainer:
             self._calm()
         self._pulls.add(slopes.screen * (0.5 * max(view.width, view.height)), drawn.context.visible)
         if refines:
-            self._refine(index, posed.activated, slopes, found)
+            self._refine(index, posed.activated, slopes, found, by_gain)
         self.iteration += 1
         if self._densifies():
             self._densify()
@@ -133,21 +153,21 @@ class Trainer:
         if shot.vertices is not None:
             return shot.vertices
         assert self.head is not None
-        if correction is None or not np.any(correction[POSE:]):
+        if correction is None or not np.any(correction[EXPRESSION]):
             if shot.sample not in self._vertices:
                 self._vertices[shot.sample] = self.head.points(shot.weights, shot.gaze)
             return self._vertices[shot.sample]
-        return self.head.points(shot.weights + correction[POSE:].astype(np.float32), shot.gaze)
+        return self.head.points(shot.weights + correction[EXPRESSION].astype(np.float32), shot.gaze)
 
     def picture(self, shot: Shot, background: Any = BACKGROUND) -> tuple[Array, Array]:
         """(h, w, 3) float32 and alpha (h, w) of the Gaussians as a shot should show them."""
-        correction = self.refinement.at(shot.sample) if self.set.ordered or not shot.held else np.zeros(58)
-        view = moved_view(shot.view, correction[:POSE])
-        latent = self.gaussians.basis.latent(shot.weights + correction[POSE:].astype(np.float32))
+        correction = self.refinement.at(shot.sample) if self.set.ordered or not shot.held else np.zeros(SIZE)
+        view = moved_view(shot.view, correction[MOTION])
+        latent = self.gaussians.basis.latent(shot.weights + correction[EXPRESSION].astype(np.float32))
         vertices = self.vertices(shot, correction)
         posed = self.poser.pose(self.gaussians, vertices, latent, view.centre, self.settings.threads)
         drawn = render(posed.activated, view, background, threads=self.settings.threads)
-        return drawn.image, drawn.alpha
+        return lit(drawn.image, drawn.alpha, np.exp(correction[LIGHT]), background), drawn.alpha
 
     def _next(self) -> int:
         if not self._queue:
@@ -157,15 +177,17 @@ class Trainer:
     def _factor(self) -> int:
         return 2 if self.progress < self.settings.coarse else 1
 
-    def _refine(self, index: int, drawn: Any, slopes: Any, found: Any) -> None:
+    def _refine(self, index: int, drawn: Any, slopes: Any, found: Any, by_gain: Array) -> None:
         shot = self._levels[index].shot
         turn = motion_gradient(drawn, slopes)
         by_weights = np.zeros(len(shot.weights))
         if self.head is not None and shot.vertices is None:
             by_weights += self.head.weight_gradient(found.vertices)
             by_weights += found.latent @ self.gaussians.basis.directions
-            by_weights += 1e-3 * self.refinement.values[index, POSE:]
-        self.refinement.step(index, np.r_[turn, by_weights], 1.0 - 0.8 * self.progress)
+            by_weights += 1e-3 * self.refinement.values[index, EXPRESSION]
+        self.refinement.step(index, np.r_[turn, by_weights, by_gain], 1.0 - 0.8 * self.progress)
+        if self.settings.exposure:  # their mean is the light of the Gaussians
+            self.refinement.values[:, LIGHT] -= self.refinement.values[:, LIGHT].mean(axis=0)
 
     # ---- parameters
 
@@ -200,7 +222,7 @@ class Trainer:
             usual = self._optimiser.typical(name)
             self._optimiser.eps[name] = CALM * usual
             if name in ANCHORED:
-                self._held_back[name] = ANCHORED[name] * usual
+                self._held_back[name] = ANCHORED[name] * usual * self.settings.spring
         self._tone()
 
     def _tone(self) -> None:
