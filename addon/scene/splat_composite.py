@@ -131,11 +131,11 @@ def scene_picture(parts: Parts) -> Picture:
 
 def finish(scene: bpy.types.Scene, path: Path, parts: Parts, heads: Sequence[Picture]) -> None:
     """Put the heads, nearest last or first alike, into what was rendered, and write the frame whole."""
-    made, outside = scene_picture(parts), outside_border(scene)
+    made, outside, blur = scene_picture(parts), outside_border(scene), 3 if limits(scene) else 1
     for head in heads:
         if outside is not None:
             head.rgba[outside, 3] = 0.0
-        made = composite(made, head)
+        made = composite(made, head, blur=blur)
     pixels = to_bytes(made.rgba, scene.render.dither_intensity)
     ready = path.with_name(f".{path.stem}.ready.png")
     try:

@@ -43,6 +43,8 @@ class RunningJob(Protocol):
         ...
 
 
+_STEM = "head"
+"""What the worker's files begin with."""
 Start = Callable[[list[str]], RunningJob]
 """Starts the worker with these arguments."""
 
@@ -157,8 +159,8 @@ class SplatDrawing:
 
     def _paths(self, index: int, number: int) -> tuple[Path, Path]:
         """The picture, and the depth, which the worker writes first."""
-        stem = self._folder(index) / f"frame_{number:05d}"
-        return stem.with_suffix(".png"), stem.with_suffix(".npy")
+        stem = self._folder(index) / f"{_STEM}_{number:05d}"
+        return stem.with_suffix(".png"), stem.with_suffix(".depth.npy")
 
     def _splats(self, index: int, track: _Track) -> Path:
         """The file of the splats; a copy where they are to be drawn in another size. Quality is the
@@ -177,7 +179,7 @@ class SplatDrawing:
     def _write(self, order: Path, track: _Track, splats: Path) -> None:
         lens = np.array([(v.fx, v.fy, v.cx, v.cy) for v in self._views], np.float64).T
         view = self._views[0]
-        values = {
+        values: dict[str, Any] = {
             "splats": str(splats),
             "vertices": np.stack(track.vertices),
             "latent": np.stack(track.latent),
@@ -185,7 +187,8 @@ class SplatDrawing:
             **dict(zip(("fx", "fy", "cx", "cy"), lens, strict=True)),
             "size": np.array([view.width, view.height], np.int64),
             "numbers": np.array(self._numbers, np.int64),
-            "compensated": np.array(False),
+            "near": np.array([v.near for v in self._views]),
+            "name": np.array(_STEM),
         }
         with suppress(FileNotFoundError):
             order.unlink()

@@ -24,6 +24,9 @@ FAR = 1e10
 """metres: the depth of nothing, as renderers write it."""
 SOFT = 0.004
 """metres of depth over which one surface takes over from another."""
+TOUCHING = 0.002
+"""metres: what is no nearer than this lies under the Gaussians. They are on the skin, and where the double's
+own skin goes on under them it must not show."""
 JUMP = 0.02
 """Surfaces that differ by more than this share of their distance are not one surface."""
 _OPAQUE = 0.999
@@ -57,10 +60,11 @@ def over(front: Array, back: Array) -> Array:
     return front + back * (1.0 - front[..., 3:])
 
 
-def composite(scene: Picture, splats: Picture, soft: float = SOFT) -> Picture:
+def composite(scene: Picture, splats: Picture, soft: float = SOFT, blur: int = 1) -> Picture:
     """Gaussians in a scene; only pixels that they reach are touched.
 
-    The depth is that of what covers at least half of a pixel, so that another head can follow.
+    `blur`: px to each side that the scene's edges are wide: 1 as antialiased, more where they are out of
+    focus or move. The depth is that of what covers at least half of a pixel, so that another head can follow.
     """
     if scene.depth.shape != splats.depth.shape:
         raise SettingsError(
@@ -71,20 +75,24 @@ def composite(scene: Picture, splats: Picture, soft: float = SOFT) -> Picture:
     box = _box(splats.rgba[..., 3] > 0)
     if box is not None:
         # A margin lets the pixels around a border say the same as in the whole picture.
-        part = tuple(slice(max(0, s.start - _MARGIN), s.stop + _MARGIN) for s in box)
+        part = _grown(box, 3 + 3 * blur)
         cut = [Picture(p.rgba[part], p.depth[part]) for p in (scene, splats)]
-        mixed, near = _mixed(cut[0], cut[1], soft)
+        mixed, near = _mixed(cut[0], cut[1], soft, blur)
         reached = cut[1].rgba[..., 3] > 0
         rgba[part][reached], depth[part][reached] = mixed[reached], near[reached]
     return Picture(rgba, depth)
 
 
-def _mixed(scene: Picture, splats: Picture, soft: float) -> tuple[Array, Array]:
+def _mixed(scene: Picture, splats: Picture, soft: float, blur: int) -> tuple[Array, Array]:
     """Colours and depth of every pixel."""
     before, edge = _in_front(scene, splats, soft)
-    share, occluder = before, scene.rgba
-    if edge.any():
-        share, occluder = _at_edges(scene.rgba, before, edge)
+    share, occluder = before, scene.rgba.copy()
+    for _ in range(blur - 1):
+        edge = _most(edge)
+    box = _box(edge)
+    if box is not None:
+        part = _grown(box, 2 * blur + 2)
+        share[part], occluder[part] = _at_edges(scene.rgba[part], before[part], edge[part], blur)
     share = share[..., None]
     drawn, behind = premultiplied(splats.rgba), premultiplied(scene.rgba)
     mixed = share * over(premultiplied(occluder), drawn) + (1.0 - share) * over(drawn, behind)
@@ -93,16 +101,19 @@ def _mixed(scene: Picture, splats: Picture, soft: float) -> tuple[Array, Array]:
 
 
 def _in_front(scene: Picture, splats: Picture, soft: float) -> tuple[Array, Array]:
-    """(H, W) how far the scene is before the Gaussians, 0 to 1, and bool: where its depth jumps."""
-    low, high = _least(scene.depth), -_least(-scene.depth)
+    """(H, W) how far the scene is before the Gaussians, 0 to 1, and bool: where its depth jumps from before
+    them to behind.
+    """
+    low, high = _least(scene.depth), _most(scene.depth)
     # Where there are no Gaussians their neighbours' depth stands in, for the share of the pixels beside.
     reached = splats.rgba[..., 3] > 0
     depth = np.where(reached, splats.depth, _least(np.where(reached, splats.depth, np.float32(FAR))))
-    before = (depth - scene.depth) / max(soft, 1e-9) + 0.5
-    return np.clip(before, 0.0, 1.0).astype(np.float32), high - low > JUMP * low
+    before = (depth - scene.depth - np.float32(TOUCHING)) / max(soft, 1e-9)
+    before = np.clip(before, 0.0, 1.0).astype(np.float32)
+    return before, (high - low > JUMP * low) & (_most(before) > 0.0) & (_least(before) < 1.0)
 
 
-def _at_edges(rgba: Array, before: Array, edge: Array) -> tuple[Array, Array]:
+def _at_edges(rgba: Array, before: Array, edge: Array, blur: int) -> tuple[Array, Array]:
     """(H, W) share of the scene that is before the Gaussians, and the scene (H, W, 4) with the colour that
     this share has by itself, where the depth jumps.
 
@@ -111,8 +122,8 @@ def _at_edges(rgba: Array, before: Array, edge: Array) -> tuple[Array, Array]:
     Over nothing the scene's own alpha is that share already: there all of it is before.
     """
     solid = rgba[..., 3] >= _OPAQUE
-    front, by_front = _spread(rgba, (before >= 1.0) & ~edge & solid)
-    back, by_back = _spread(rgba, (before <= 0.0) & ~edge & solid)
+    front, by_front = _spread(rgba, (before >= 1.0) & ~edge & solid, blur)
+    back, by_back = _spread(rgba, (before <= 0.0) & ~edge & solid, blur)
     known = edge & solid & by_front
     clean = rgba.copy()
     clean[known, :3] = front[known]
@@ -122,16 +133,18 @@ def _at_edges(rgba: Array, before: Array, edge: Array) -> tuple[Array, Array]:
     trust = np.clip(contrast / _CONTRAST, 0.0, 1.0) * (known & by_back)
     share = trust * np.clip(told, 0.0, 1.0) + (1.0 - trust) * _blurred(before)
     lone = _least(rgba[..., 3]) < _OPAQUE
-    share = np.where(lone, -_least(-before), share)
+    share = np.where(lone, _most(before), share)
     return np.where(edge, share, before).astype(np.float32), clean
 
 
-def _spread(rgba: Array, pure: Array) -> tuple[Array, Array]:
-    """(H, W, 3) the mean colour of the `pure` pixels within two, and bool: where there are any."""
+def _spread(rgba: Array, pure: Array, blur: int) -> tuple[Array, Array]:
+    """(H, W, 3) the mean colour of the `pure` pixels within 2 `blur` + 1, and bool: where there are any."""
     weight = pure[..., None].astype(np.float32)
-    found = _blurred(_blurred(np.concatenate([rgba[..., :3] * weight, weight], axis=2)))
-    there = found[..., 3] > 1e-3
-    return found[..., :3] / np.maximum(found[..., 3:], 1e-3), there
+    found = np.concatenate([rgba[..., :3] * weight, weight], axis=2)
+    for _ in range(2 * blur + 1):
+        found = _blurred(found)
+    there = found[..., 3] > 1e-5
+    return found[..., :3] / np.maximum(found[..., 3:], 1e-5), there
 
 
 def premultiplied(rgba: Array) -> Array:
@@ -157,15 +170,18 @@ def to_bytes(rgba: Array, dither: float = 0.0) -> Array:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-_MARGIN = 4
-
-
 def _box(mask: Array) -> tuple[slice, slice] | None:
     """Rows and columns that hold every True pixel."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _grown(box: tuple[slice, slice], margin: int) -> tuple[slice, slice]:
+    """The box with so many pixels around it."""
+    rows, columns = (slice(max(0, s.start - margin), s.stop + margin) for s in box)
+    return rows, columns
 
 
 def _around(values: Array) -> list[list[Array]]:
@@ -178,6 +194,11 @@ def _around(values: Array) -> list[list[Array]]:
 def _least(values: Array) -> Array:
     """The least of 3 x 3 pixels."""
     return np.minimum.reduce([np.minimum.reduce(row) for row in _around(values)])
+
+
+def _most(values: Array) -> Array:
+    """The most of 3 x 3 pixels."""
+    return np.maximum.reduce([np.maximum.reduce(row) for row in _around(values)])
 
 
 def _blurred(values: Array) -> Array:

@@ -43,8 +43,9 @@ class PlainWorker:
             drawn = raster.rasterise(pixels, depth, avatar.surface.triangles, (height, width), cull=False)
             rgba = np.zeros((height, width, 4), np.uint8)
             rgba[drawn.covered] = (*COLOUR, 255)
-            np.save(folder / f"frame_{number:05d}.npy", np.where(drawn.covered, drawn.depth, 0.0))
-            png.write(folder / f"frame_{number:05d}.png", rgba)
+            stem = f"{job['name']}_{number:05d}"
+            np.save(folder / f"{stem}.depth.npy", np.where(drawn.covered, drawn.depth, 0.0))
+            png.write(folder / f"{stem}.png", rgba)
 
 
 def projected(job: dict[str, Any], i: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -226,8 +226,9 @@ def test_the_camera_is_blenders_own(stage):
 
 
 def apart(stage: Stage, values: dict[str, Any]) -> float:
-    """px that points are apart through a camera with these settings. Blender's function takes no notice of
-    the pixels that a percentage cuts off, which rendering does.
+    """How many px points are apart through a camera with these settings.
+
+    Blender's function takes no notice of the pixels that a percentage cuts off, which rendering does.
     """
     scene = stage.scene
     scene.render.resolution_x, scene.render.resolution_y = values.pop("resolution", (72, 96))

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import SettingsError
 from core.exr import read_planes
-from core.splat.composite import FAR, Picture, composite, straight, to_bytes
+from core.splat.composite import FAR, TOUCHING, Picture, composite, straight, to_bytes
 
 RED, BLUE, GREEN = ((1.0, 0.0, 0.0, 1.0), (0.0, 0.0, 1.0, 1.0), (0.0, 1.0, 0.0, 1.0))
 
@@ -36,8 +36,9 @@ def test_surfaces_that_meet_blend_over_the_soft_depth():
     depth = np.tile(np.linspace(1.99, 2.01, 64, dtype=np.float32), (4, 1))
     scene = Picture(np.tile(np.float32(RED), (4, 64, 1)), depth)
     blue = composite(scene, flat(BLUE, 2.0, (4, 64)), soft=0.008).rgba[..., 2]
-    expected = np.clip((depth - 2.0) / 0.008 + 0.5, 0.0, 1.0)
+    expected = 1.0 - np.clip((2.0 - depth - TOUCHING) / 0.008, 0.0, 1.0)
     assert np.abs(blue - expected).max() < 1e-3
+    assert np.all(blue[depth > 1.998] == 1.0)  # skin under the splats does not show
 
 
 def test_soft_splats_show_what_is_behind_them():
@@ -89,6 +90,23 @@ def test_edges_of_what_is_before_a_face_are_as_if_they_were_drawn_with_it(film):
     assert error < 0.35 * np.abs(hard - truth)[rim].mean()
     assert made[..., 1].max() < 0.13  # white
     assert np.allclose(made[~rim], truth[~rim], atol=0.2)
+
+
+def test_edges_out_of_focus_do_not_tear(tmp_path):
+    """The same, blurred over some pixels, its depth jittered as a lens does."""
+    side, rng = 60, np.random.default_rng(0)
+    at = np.arange(side) + 0.5 - 30.2
+    inside = 17.0 - np.hypot(at[:, None], at[None])
+    cover = np.clip(inside / 5.0 + 0.5, 0.0, 1.0)[..., None].astype(np.float32)
+    sampled = rng.random((side, side)) < cover[..., 0]
+
+    def mixture(back):
+        return (cover * np.float32(RED) + (1 - cover) * np.float32(back)).astype(np.float32)
+
+    picture = Picture(mixture((1.0, 1.0, 1.0, 1.0)), np.where(sampled, 1.0, FAR))
+    blue = flat(BLUE, 2.0, (side, side))
+    sharp, wide = (np.abs(composite(picture, blue, blur=b).rgba - mixture(BLUE)).mean() for b in (1, 3))
+    assert wide < 0.35 * sharp
 
 
 def test_only_pixels_that_splats_reach_change():
