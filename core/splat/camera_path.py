@@ -28,8 +28,10 @@ _SHARE = 0.66
 """How much of the picture the head's surface takes; hair stands out of it."""
 _CHIN = -0.13
 """Metres below the ears: what is under this is neck, and may be cut off by the picture."""
-_YAW, _PITCH, _PERIOD = np.radians(55), np.radians(20), 8.0
-"""CAP4D's orbit: amplitudes in radians, seconds of one turn."""
+ORBIT = 55.0
+"""Degrees to each side, as CAP4D's camera swings. The footage of one camera shows less of a head."""
+_LIFT, _PERIOD = 20 / 55, 8.0
+"""How much of that it swings up and down, and seconds of one turn."""
 _PARALLEL = 0.02
 """Least spread of the optical axes that says where they meet."""
 
@@ -76,14 +78,26 @@ def shots(
         )
     if camera == "footage" and seen is not None:
         return _footage(acting, rest, *seen, size or SIZE), []
-    if camera in ("front", "orbit"):
-        return _front(acting, rest, size or SIZE, camera == "orbit"), []
+    word, _, angle = camera.partition(":")
+    if word in ("front", "orbit") and (word == "orbit" or not angle):
+        return _front(acting, rest, size or SIZE, _swing(angle) if word == "orbit" else None), []
     path = Path(camera)
     if path.suffix.lower() != ".npz":
         raise SettingsError(
             f"{camera!r} is no camera.", "Choose footage, front, orbit, or a camera file of CAP4D's (.npz)."
         )
     return _of_file(read_camera_path(path), path.name, acting, rest, seen, size)
+
+
+def _swing(angle: str) -> float:
+    """Radians to each side, of degrees; CAP4D's where none are said."""
+    try:
+        degrees = float(angle) if angle else ORBIT
+    except ValueError:
+        degrees = float("nan")
+    if not 0 < degrees <= 180:
+        raise SettingsError(f"An orbit of {angle!r} degrees is none.", "Say 1 to 180, such as orbit:30.")
+    return float(np.radians(degrees))
 
 
 def _still(count: int) -> Array:
@@ -105,19 +119,19 @@ def _footage(acting: Acting, rest: Array, standing: Standing, camera: Camera, si
     return Shots(_still(len(acting)), np.tile(lens, (len(acting), 1)), (size, size), standing)
 
 
-def _front(acting: Acting, rest: Array, size: int, orbiting: bool) -> Shots:
-    """Upright before the camera, in the middle of the picture; orbiting as CAP4D's camera does."""
+def _front(acting: Acting, rest: Array, size: int, swing: float | None) -> Shots:
+    """Upright before the camera, in the middle of the picture. swing: radians the camera goes round."""
     low, high = rest.min(axis=0), rest.max(axis=0)
     middle = 0.5 * (low + high)
     place = np.array([0.0, 0.0, -FRONT_DISTANCE]) - middle
     reach = FRONT_DISTANCE - (high[2] - middle[2])
-    extent = float((high - low)[: (3 if orbiting else 2)].max())
+    extent = float((high - low)[: (2 if swing is None else 3)].max())
     focal = _SHARE * size * reach / extent
     extr = _still(len(acting))
-    if orbiting:
+    if swing is not None:
         phase = 2 * np.pi * (acting.times - acting.times[0]) / _PERIOD
         target = VIEW_TO_OPENCV @ (place + middle)
-        extr = swung(np.eye(4), target, _YAW * np.cos(phase), _PITCH * np.sin(phase))
+        extr = swung(np.eye(4), target, swing * np.cos(phase), _LIFT * swing * np.sin(phase))
     lens = np.array([focal, focal, size / 2, size / 2])
     return Shots(extr, np.tile(lens, (len(acting), 1)), (size, size), Standing(np.eye(3), place))
 

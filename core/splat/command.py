@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..arguments import existing_folder
-from ..avatar import Avatar
-from ..errors import Cancelled, SettingsError, WorkerError
+from ..avatar import SUFFIX, Avatar
+from ..errors import Cancelled, CaptureError, SettingsError, WorkerError
 from ..progress import Progress, subrange
 from .presets import PRESETS
 
@@ -65,7 +66,7 @@ def _add_animate(deeds: Any, common: argparse.ArgumentParser) -> None:
         "--camera",
         default="footage",
         metavar="CAMERA",
-        help="footage, front, orbit, or a camera file of CAP4D's (.npz); default: footage",
+        help="footage (the default), front, orbit, orbit:DEGREES to each side, or a camera file of CAP4D's",
     )
     animate.add_argument(
         "--size", type=int, metavar="PX", help="longest side; default: 512, of a camera file its own"
@@ -136,6 +137,7 @@ def _add_models(verb: argparse.ArgumentParser) -> None:
 
 def run_train(options: argparse.Namespace, progress: Progress) -> Outcome:
     """Train, and tell how well the footage is met."""
+    _refuse_capture(options.avatar)
     avatar = Avatar.load(options.avatar)
     try:
         from .train import train
@@ -157,6 +159,17 @@ def run_train(options: argparse.Namespace, progress: Progress) -> Outcome:
     lines = [f"{avatar.splats_path}: {report['gaussians']} Gaussians in {report['seconds']:.0f} s"]
     where = "in the footage" if report.get("tested_on_trained") else "in pictures that were not trained on"
     return value, [*lines, f"  {report['psnr_db']:.1f} dB {where}, SSIM {report['ssim']:.3f}"]
+
+
+def _refuse_capture(folder: Path) -> None:
+    """CaptureError for pictures that no avatar was made of yet."""
+    if not (folder / "avatar.json").exists() and any(
+        (folder / name).exists() for name in ("fit.npz", "mmdm")
+    ):
+        raise CaptureError(
+            f"{folder.name} is a folder of CAP4D's, and no avatar yet.",
+            f"Make one of it first: avatar {folder.name} -o {folder.name}{SUFFIX}",
+        )
 
 
 def run_animate(options: argparse.Namespace, progress: Progress) -> Outcome:
@@ -237,6 +250,7 @@ def _playing(
 ) -> tuple[Avatar, Player, Driving, Acting]:
     """Who plays, and what: the rest where a format of one moment has no time."""
     from .acting import Acting
+    from .as_trained import as_trained
     from .driving import Driving, driving
     from .export import STILL
     from .player import Player
@@ -258,6 +272,8 @@ def _playing(
         folders=options.models,
         progress=progress,
     )
+    if driven.own:
+        driven = replace(driven, performance=as_trained(driven.performance, avatar, player.splats))
     played = driven.performance
     if still:
         played = played.resampled(np.array([options.time]))

@@ -11,13 +11,16 @@ import pytest
 from capture_samples import write_movie
 
 from core import rotation
+from core.avatar import Avatar
 from core.camera import VIEW_TO_OPENCV
 from core.errors import LikenessError, SettingsError
 from core.fit.camera_path import CameraPath, write_camera_path
 from core.splat.acting import Acting, Standing
 from core.splat.animate import Sound, animate, pictures
+from core.splat.as_trained import as_trained
 from core.splat.camera_path import Shots, shots
 from core.splat.pictures import background_colour
+from core.splat.refine import EXPRESSION, MOTION, SIZE, moved_view
 from tests.core.splat_players import patch_player, take
 
 pytest.importorskip("numba")
@@ -53,6 +56,30 @@ def test_the_own_performance_before_the_own_camera_is_what_was_tracked():
         footage = camera.project(turn @ point + place)
         corners.append(footage - ours * camera.focal[0] / view.fx)
     np.testing.assert_allclose(corners, np.tile(corners[0], (len(corners), 1)), atol=1e-9)
+
+
+def test_what_training_corrected_is_played_in_the_own_take_only():
+    performance = take("own")
+    avatar = Avatar(Path("x.avatar"), "x", provenance={"splats": {"performance": "own"}})
+    values = np.random.default_rng(3).normal(0, 0.05, (3, SIZE))
+    splats = replace(patch_player().splats, refined={"samples": np.array([0, 2, 6]), "values": values})
+    played = as_trained(performance, avatar, splats)
+    np.testing.assert_array_equal(as_trained(take("other"), avatar, splats).weights, take("other").weights)
+    shorter = performance.sliced(0.5, 0.6)
+    assert as_trained(shorter, avatar, splats) is shorter
+    home, camera = Standing.of(performance), performance.camera
+    assert camera is not None
+    plain = shots("footage", Acting.of(performance), HEAD, (home, camera), 64)[0].views(
+        Acting.of(performance)
+    )
+    moved = Acting.of(played, home)
+    for row, motion in ((0, values[0]), (2, values[1]), (4, 0.5 * (values[1] + values[2])), (6, values[2])):
+        wanted = moved_view(plain[row], motion[MOTION]).T_view_world
+        found = shots("footage", moved, HEAD, (home, camera), 64)[0].views(moved)[row].T_view_world
+        np.testing.assert_allclose(found, wanted, atol=1e-9)
+        np.testing.assert_allclose(
+            played.weights[row], performance.weights[row] + motion[EXPRESSION], atol=1e-6
+        )
 
 
 def test_the_head_stays_in_the_picture_of_the_footage():
@@ -151,7 +178,10 @@ def test_the_last_camera_stays_when_a_file_ends(tmp_path):
     assert any("ends after 0.16 s" in note for note in notes)
 
 
-@pytest.mark.parametrize(("word", "of"), [("sideways", "no camera"), ("footage", "no performance")])
+@pytest.mark.parametrize(
+    ("word", "of"),
+    [("sideways", "no camera"), ("footage", "no performance"), ("orbit:x", "none"), ("front:3", "no camera")],
+)
 def test_a_camera_that_is_not_there_is_refused(word, of):
     with pytest.raises(SettingsError, match=of):
         shots(word, Acting.rest(), HEAD, None)
