@@ -25,6 +25,9 @@ from .view import View
 
 Array = np.ndarray
 
+THREADS = 64
+"""Of a tile, and of a block: for another size of block warp compiles a module again."""
+
 
 @dataclass(frozen=True, eq=False)
 class WarpContext:
@@ -100,14 +103,14 @@ def render(
         members = wp.empty(2 * max(pairs, 1), dtype=wp.int32)
         if pairs:
             keys = wp.empty(2 * pairs, dtype=wp.int64)
-            wp.launch(blending.deal, count, inputs=[boxes, sums, records, lens.tiles_x, keys, members])
+            dealt = [boxes, sums, records, lens.tiles_x, keys, members]
+            wp.launch(blending.deal, count, inputs=dealt, block_dim=THREADS)
             wp.utils.radix_sort_pairs(keys, members, pairs, 0, 32 + tiles.bit_length())
-            wp.launch(blending.bound, pairs, inputs=[keys, pairs, starts, ends])
+            wp.launch(blending.bound, pairs, inputs=[keys, pairs, starts, ends], block_dim=THREADS)
         image = wp.empty(pixels, dtype=wp.vec3)
         alpha, depth = wp.empty(pixels, dtype=wp.float32), wp.empty(pixels, dtype=wp.float32)
-        threads = 64 * tiles
         ordered = [lens, wp.vec3(*back.tolist()), starts, ends, members, records, image, alpha, depth]
-        wp.launch(blending.blend, threads, inputs=ordered, block_dim=64)
+        wp.launch(blending.blend, THREADS * tiles, inputs=ordered, block_dim=THREADS)
     plane = (view.height, view.width)
     context = WarpContext(
         gaussians, (view.width, view.height), compensated, device, lens, inputs, records, counts.numpy(),
@@ -136,8 +139,8 @@ def gradients(rendered: Rendered, d_image: Array, d_alpha: Array | None = None) 
         ]
         sums = wp.zeros(9 * count, dtype=wp.float32)
         drawn = [made.starts, made.ends, made.members, made.records, made.image, made.alpha]
-        threads = 64 * len(made.starts)
-        wp.launch(blending.blend_back, threads, inputs=[made.lens, *drawn, *slopes, sums], block_dim=64)
+        arrays = [made.lens, *drawn, *slopes, sums]
+        wp.launch(blending.blend_back, THREADS * len(made.starts), inputs=arrays, block_dim=THREADS)
         found = [wp.zeros_like(array) for array in made.inputs] + [wp.zeros(count, dtype=wp.vec2)]
         flags = _flags(made.gaussians, made.compensated)
         arrays = [made.lens, *made.inputs, *flags, made.records, sums, *found]

@@ -47,9 +47,15 @@ def assert_same(one: Any, other: Any, most: float = 1e-4) -> None:
 @needs_warp
 @pytest.mark.parametrize(("kind", "degree", "compensated"), CASES)
 def test_warp_draws_as_the_cpu_does(kind: str, degree: int, compensated: bool) -> None:
-    gaussians, view = scene(kind, degree), view_of()
+    for place in warp_raster.devices():  # CUDA too, where it is
+        check_warp(scene(kind, degree), compensated, place)
+
+
+def check_warp(gaussians: Gaussians, compensated: bool, place: str) -> None:
+    """Picture and gradients against the CPU's."""
+    view = view_of()
     expected = raster.render(gaussians, view, BACKGROUND, compensated=compensated, threads=1)
-    drawn = warp_raster.render(gaussians, view, BACKGROUND, compensated=compensated, device="cpu")
+    drawn = warp_raster.render(gaussians, view, BACKGROUND, compensated=compensated, device=place)
     # A pixel on the edge of a cut may fall to either side.
     sure = np.abs(drawn.image - expected.image).max(2) < 1e-5
     assert sure.mean() > 0.999
