@@ -23,8 +23,9 @@ _WHOLE = "Likeness Hide Whole"
 """Of the node group on hair and brows."""
 HIDDEN_ATTRIBUTE = "likeness_head"
 """Face attribute (bool) of the body: what goes when Gaussians come."""
-CUT = 0.5
-"""Of the body's blend, which falls from 1 to 0 down the neck: the skin above this is the head's."""
+CUT = 0.99
+"""Of the body's blend, which falls from 1 to 0 down the neck: the skin above this is the head's. The neck
+stays, because splats seldom reach down into a collar."""
 _HEAD_ROLES = ("hair", "brows")
 
 

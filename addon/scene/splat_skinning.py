@@ -27,6 +27,8 @@ class Skinning:
     """(S,) of the shape keys."""
     basis: Array
     """(n, 3) float32: the neutral, in the object's coordinates."""
+    stamp: Array
+    """(V, 3) float32 points of the mesh, which change with its shape; they are read much faster than keys."""
     deltas: Array
     """(S, n * 3) float32: what each key adds."""
     bones: tuple[str, ...]
@@ -45,15 +47,13 @@ class Skinning:
         table = np.stack(deltas) if deltas else np.zeros((0, 3 * len(vertices)), np.float32)
         bones, weights = _group_weights(body, vertices)
         names = tuple(block.name for block in moved)
-        return cls(vertices, names, points[reference.name], table, bones, weights)
+        return cls(vertices, names, points[reference.name], positions(body.data), table, bones, weights)
 
     def fits(self, body: Any) -> bool:
-        """Whether the neutral and the keys are still those that were read."""
+        """Whether the shape and the keys are still those that were read."""
         keys = body.data.shape_keys
         names = tuple(name for name, _ in keys.key_blocks.items() if name != keys.reference_key.name)
-        if names != self.key_names or len(body.data.vertices) <= int(self.vertices[-1]):
-            return False
-        return np.array_equal(key_points(keys.reference_key, self.vertices), self.basis)
+        return names == self.key_names and np.array_equal(positions(body.data), self.stamp)
 
     def points(self, graph: Any, body: Any, values: Array) -> Array:
         """(n, 3) float32 in the object's coordinates, for values (S,) of the keys."""
@@ -74,6 +74,13 @@ class Skinning:
             turns[row] = np.eye(4) if bone is None else back @ np.array(bone.matrix_channel) @ there
         mixed = (self.weights @ turns[:, :3].reshape(-1, 12).astype(np.float32)).reshape(-1, 3, 4)
         return np.einsum("nij,nj->ni", mixed[:, :, :3], points) + mixed[:, :, 3]
+
+
+def positions(mesh: Any) -> Array:
+    """(V, 3) float32 of a mesh."""
+    points = np.empty(3 * len(mesh.vertices), np.float32)
+    mesh.attributes["position"].data.foreach_get("vector", points)
+    return points.reshape(-1, 3)
 
 
 def key_points(block: Any, vertices: Array) -> Array:

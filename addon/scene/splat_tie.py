@@ -17,7 +17,7 @@ from ...core.arkit import ARKIT_NAMES
 from ...core.errors import ModelError
 from ...core.head import TO_BLENDER
 from .mesh import ROW_ATTRIBUTE
-from .splat_skinning import Skinning
+from .splat_skinning import Skinning, positions
 
 Array = np.ndarray
 
@@ -36,6 +36,10 @@ def head_axes_matrix(matrix: Any) -> Array:
     return turned
 
 
+_MOST_HIDDEN = 0.3
+"""Share of the rows that masks may hide; where more are missing, something remade the mesh."""
+
+
 @dataclass
 class Tie:
     """Rows of a surface as vertices of one mesh. Make it once per mesh; `vertices_now` each frame."""
@@ -44,17 +48,20 @@ class Tie:
     """(n,) int32 rows of the head model, sorted."""
     vertices: Array
     """(n,) int64 vertices of the unmodified mesh."""
-    _shown: Array | None = None
-    """(n,) vertices of the mesh that was evaluated last, None where it has not each row just once."""
     _count: int = -1
-    """Vertices of that mesh."""
+    """Vertices of the mesh that was evaluated last."""
+    _shown: Array | None = None
+    """(n,) vertices of that mesh, -1 where it lacks the row; None where it was remade."""
+    _hidden: Array | None = None
+    """(m,) which of the rows have to be computed."""
     _skinning: Skinning | None = None
+    """Of those."""
 
     @classmethod
     def of(cls, body: Any, rows: Array) -> Tie:
         """Find the rows in a body; ModelError where the mesh lacks some."""
         found = _where(_rows_of(body.data), rows)
-        if found is None:
+        if found is None or np.any(found < 0):
             raise ModelError(
                 f"{body.name} is not the mesh of this Gaussian head: vertices of its head are missing.",
                 "Rebuild the double, or train the head for this one.",
@@ -64,31 +71,43 @@ class Tie:
     def vertices_now(self, graph: Any, body: Any) -> Array:
         """(n, 3) float32 where the rows are in this evaluation, world space in the head frame's axes.
 
-        Every modifier counts as long as it leaves the head's vertices alone, as masks elsewhere do. Where one
-        adds, smooths or removes vertices of the head, shape keys and armature alone count.
+        Every modifier counts, as long as the head's vertices stay what they are. Vertices that masks hide,
+        as those under a collar, and all of them where a modifier subdivides or remakes the mesh, are where
+        shape keys and armature alone have them.
         """
         placed = body.evaluated_get(graph)
-        points = self._evaluated(placed.data) if body.mode != "EDIT" else None
-        if points is None:
+        self._look(placed.data, remade=body.mode == "EDIT")
+        if self._shown is None:
             points = self._computed(graph, body)
+        else:
+            points = positions(placed.data)[self._shown]
+            if self._hidden is not None and len(self._hidden):
+                points[self._hidden] = self._computed(graph, body)
         matrix = head_axes_matrix(placed.matrix_world)
         return np.ascontiguousarray(points @ matrix[:3, :3].T + matrix[:3, 3], np.float32)
 
-    def _evaluated(self, mesh: Any) -> Array | None:
-        """(n, 3) of the evaluated mesh; None where it has not each row just once."""
-        rows = _rows_of(mesh)
-        known = self._shown
-        if len(rows) != self._count or (known is not None and not np.array_equal(rows[known], self.rows)):
-            self._count, self._shown = len(rows), _where(rows, self.rows)
-        if self._shown is None:
-            return None
-        points = np.empty(3 * len(rows), np.float32)
-        mesh.attributes["position"].data.foreach_get("vector", points)
-        return points.reshape(-1, 3)[self._shown]
+    def _look(self, mesh: Any, remade: bool) -> None:
+        """Find the rows in the evaluated mesh, unless they are where they were."""
+        rows = np.zeros(0, np.int32) if remade else _rows_of(mesh)
+        if len(rows) == self._count and (self._shown is None or self._still(rows)):
+            return
+        self._count, self._shown = len(rows), _where(rows, self.rows)
+        if self._shown is not None and np.mean(self._shown < 0) > _MOST_HIDDEN:
+            self._shown = None
+        every = np.arange(len(self.rows))
+        hidden = every if self._shown is None else np.flatnonzero(self._shown < 0)
+        if self._hidden is None or not np.array_equal(hidden, self._hidden):
+            self._hidden, self._skinning = hidden, None
+
+    def _still(self, rows: Array) -> bool:
+        assert self._shown is not None
+        there = self._shown >= 0
+        return np.array_equal(rows[self._shown[there]], self.rows[there])
 
     def _computed(self, graph: Any, body: Any) -> Array:
+        """(m, 3) of the hidden rows."""
         if self._skinning is None or not self._skinning.fits(body):
-            self._skinning = Skinning.of(body, self.vertices)
+            self._skinning = Skinning.of(body, self.vertices[self._hidden])
         return self._skinning.points(graph, body, key_values(graph, body, self._skinning.key_names))
 
 
@@ -128,13 +147,12 @@ def _rows_of(mesh: Any) -> Array:
 
 
 def _where(rows: Array, wanted: Array) -> Array | None:
-    """(n,) places of the wanted rows; None unless each is there just once."""
-    if not len(wanted) or not len(rows):
+    """(n,) places of the wanted rows, -1 where there is none; None where one is there more than once."""
+    valid = rows >= 0
+    if not len(wanted) or not valid.any():
         return None
     count = int(max(rows.max(), wanted.max())) + 1
-    valid = rows >= 0
-    times = np.bincount(rows[valid], minlength=count)
-    if not np.all(times[wanted] == 1):
+    if np.any(np.bincount(rows[valid], minlength=count)[wanted] > 1):
         return None
     place = np.full(count, -1, np.int64)
     place[rows[valid]] = np.flatnonzero(valid)
