@@ -72,7 +72,6 @@ def from_cap4d(
     ModelError without the model, CaptureError for damaged files, SplatError for too few pictures.
     """
     refuse_settings(mattes, most, every, limit)
-    head = _FlameInHeadFrame(flame, folders)
     sources = spread(np.array(sources_in(Path(folder)), object), limit).tolist()
     refuse_few(len(sources), FEWEST_PHOTOS, Path(folder).name, {})
     if mattes == "segmented":
@@ -80,7 +79,8 @@ def from_cap4d(
     given = {n: source.matte for n, source in enumerate(sources) if source.matte is not None}
     if mattes == "given" and len(given) < len(sources):
         raise SplatError(f"{Path(folder).name} has no mattes for all.", "Have them segmented.")
-    head.refuse_others(sources, Path(folder).name)
+    _refuse_others(sources, Path(folder).name)
+    head = _FlameInHeadFrame(flame, folders)
     surface = head.surface(sources[0].fit)
     region = HeadRegion(head.atlas, surface.rows, surface.rest)
     posed = [head.vertices(source)[surface.rows] for source in sources]
@@ -138,16 +138,17 @@ class _FlameInHeadFrame:
         rest = (local_vertices(self._rows, still)[0] - self.origin(fit)).astype(np.float32)
         return HeadSurface.of(self.model, self.atlas, rest)
 
-    def refuse_others(self, sources: Sequence[Source], name: str) -> None:
-        """SplatError where the pictures are of several people, or of nobody in particular."""
-        first = sources[0].fit.shape
-        for source in sources:
-            shape = source.fit.shape
-            if first is None or shape is None or np.abs(shape - first).max() > _SAME_SHAPE:
-                raise SplatError(
-                    f"The pictures of {name} are not of one person: {source.picture.name} has another shape.",
-                    "Choose the folder of one person.",
-                )
+
+def _refuse_others(sources: Sequence[Source], name: str) -> None:
+    """SplatError where the pictures are of several people, or of nobody in particular."""
+    first = sources[0].fit.shape
+    for source in sources:
+        shape = source.fit.shape
+        if first is None or shape is None or np.abs(shape - first).max() > _SAME_SHAPE:
+            raise SplatError(
+                f"The pictures of {name} are not of one person: {source.picture.name} has another shape.",
+                "Choose the folder of one person.",
+            )
 
 
 def _seen(
