@@ -89,9 +89,20 @@ def is_unfinished(root: Root) -> bool:
     return bool(root.likeness.folder) and (folder_of(root) / _CHECKPOINT).is_file()
 
 
+def filmed_performance(root: Root) -> Any:
+    """What is known of the performance that splats are learned from: the one that plays if it was fitted to
+    footage, else the first that was; None where none was. Cheap.
+    """
+    note = root.likeness
+    playing = note.performances.get(note.performance)
+    if playing is not None and playing.has_camera:
+        return playing
+    return next((fact for fact in note.performances if fact.has_camera), None)
+
+
 def estimate_text(root: Root, preset: str) -> str:
-    """How long a training takes on this computer, in words."""
-    fact = root.likeness.performances.get(root.likeness.performance)
+    """How long a training takes on this computer, in words; empty where there is no footage."""
+    fact = filmed_performance(root)
     if fact is None:
         return ""
     size = tuple(fact.picture_size) if min(fact.picture_size) > 0 else _USUAL
@@ -111,9 +122,12 @@ def duration(seconds: float) -> str:
 
 
 def train_job(root: Root, preset: str, resume: bool) -> WorkerJob:
-    """The worker training the splats of a double's avatar in the footage of its performance."""
+    """The worker training the splats of a double's avatar in its footage."""
+    fact = filmed_performance(root)
+    if fact is None:
+        raise SettingsError("No performance of this double was filmed.", "Import a movie or photos.")
     arguments = ["splat", "train", str(roots.avatar_of(root).folder.absolute()), "--preset", preset.lower()]
-    arguments += [f"--performance={root.likeness.performance}"]
+    arguments += [f"--performance={fact.name}"]
     if resume and is_unfinished(root):
         arguments.append("--resume")
     python = preferences.job_python(PACKAGES, "training splats")

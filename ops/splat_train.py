@@ -45,13 +45,9 @@ class TrainSplats(NeedsDouble, JobAction, bpy.types.Operator):
         if not super().poll(context):
             return False
         root = session.active_root(context)
-        if root is None or not root.likeness.performance:
-            reason = "This double has no performance: add one that was filmed"
-        elif not session.can_show_footage(root):
-            reason = "Splats are learned from footage: choose a performance that was filmed"
-        else:
+        if root is not None and splatting.filmed_performance(root) is not None:
             return True
-        cls.poll_message_set(reason)  # type: ignore[attr-defined]
+        cls.poll_message_set("Splats are learned from footage: import a movie or photos")  # type: ignore[attr-defined]
         return False
 
     def start(self, context: Context) -> Work:

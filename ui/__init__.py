@@ -6,9 +6,9 @@ from __future__ import annotations
 import bpy
 
 from ..addon.preferences import LikenessPreferences
-from . import capture, compress, double, lists, look, menus, performance, preferences, render
+from . import capture, compress, double, lists, look, menus, performance, preferences, render, splat
 
-MODULES = (lists, menus, capture, double, performance, look, compress, render)
+MODULES = (lists, menus, capture, double, splat, performance, look, compress, render)
 
 CLASSES: tuple[type, ...] = tuple(cls for module in MODULES for cls in module.CLASSES)
 """Every class of the package, in the order of registration; panels stand in the sidebar in this order."""
