@@ -101,6 +101,12 @@ def _add_export(deeds: Any, common: argparse.ArgumentParser) -> None:
     export.add_argument(
         "--quantise", choices=tuple(FORMS), default="uint16", help="motion of animated-ply; default: uint16"
     )
+    export.add_argument(
+        "--own",
+        type=float,
+        metavar="SHARE",
+        help="animated-ply: Gaussians that move by themselves, 0 to 1: nearer and larger; default: 0.1",
+    )
     export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE|DIR")
     export.set_defaults(run=run_export)
 
@@ -213,7 +219,7 @@ def run_export(options: argparse.Namespace, progress: Progress) -> Outcome:
         avatar, player, driven, acting = _playing(options, subrange(progress, 0.0, 0.1), form)
         part = subrange(progress, 0.1, 1.0)
         if form == "animated-ply":
-            made = export.export_animated(player, acting, output, options.quantise, part)
+            made = export.export_animated(player, acting, output, options.quantise, options.own, part)
         elif form == "ply-frames":
             made = export.export_frames(player, acting, output, part)
         elif form == "gaussian-avatars":

@@ -27,6 +27,8 @@ Array = np.ndarray
 STILL = {"ply": ".ply", "spz": ".spz", "glb": ".glb"}
 """Formats of one moment, and the endings of their files."""
 FORMATS = ("animated-ply", "ply", "ply-frames", "spz", "glb", "gaussian-avatars")
+OWN = 0.1
+"""Share of the Gaussians that get triangles of their own: 2 dB for twice the bytes or so."""
 _BY_ENDING = {".ply": "animated-ply", ".spz": "spz", ".glb": "glb", ".zip": "ply-frames", "": "ply-frames"}
 _FRAME = re.compile(r"frame_\d{5,}\.ply")
 _FOLDERS = ("ply-frames", "gaussian-avatars")
@@ -71,19 +73,36 @@ def check_place(output: Path, form: str) -> None:
 
 
 def export_animated(
-    player: Player, acting: Acting, output: Path, quantise: str = "uint16", progress: Progress = silent
+    player: Player,
+    acting: Acting,
+    output: Path,
+    quantise: str = "uint16",
+    own: float | None = None,
+    progress: Progress = silent,
 ) -> Export:
-    """As the mesh-rigged PLY that CAP4D's viewer plays; `quantise`: float, uint8 or uint16."""
+    """As the mesh-rigged PLY that CAP4D's viewer plays; `quantise`: float, uint8 or uint16.
+
+    own: share of the Gaussians that get triangles of their own, which makes the file nearer and larger.
+    """
     from .export_animated import write_animated
 
     if quantise not in FORMS:
         raise SettingsError(f"{quantise!r} is no way to store motion.", f"Choose {', '.join(FORMS)}.")
-    lost = write_animated(player, acting, output, quantise, progress)
+    if own is not None and not 0 <= own <= 1:
+        raise SettingsError(f"A share of {own:g} of the Gaussians is none.", "Choose --own from 0 to 1.")
+    if own and quantise == "uint8":
+        raise SettingsError(
+            "Triangles of their own are too small for 8 bits.", "Leave --own out, or use --quantise uint16."
+        )
+    if own is None:
+        own = 0.0 if quantise == "uint8" else OWN
+    lost = write_animated(player, acting, output, quantise, own, progress)
     value = {"frames": len(acting), "quantise": quantise, "psnr": round(lost.psnr, 2)}
     value |= {"worst_psnr": round(lost.worst, 2)}
     lines = ["  the format moves triangles only; the head stands still, as it is at rest"]
     if len(player.splats.gaussians.basis):
-        lines.append("  what the expression does to colours and shapes is held at the take's mean")
+        lines.append("  what the expression does to colours and proportions is held at the take's mean")
+        lines.append(f"  {own:.0%} of the Gaussians move by themselves: --own takes more, in a larger file")
     lines.append(
         f"  against the avatar: {lost.psnr:.1f} dB inside the head, {lost.worst:.1f} dB in the worst frame"
     )

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An avatar's acting as Gaussians on a moving mesh, and what is lost by that.
 
-The format moves triangles and nothing else. What the expression does to the colours and shapes of the
-Gaussians is held at its mean over the take, and colours do not turn with the triangles.
+The format moves triangles and nothing else. Of what the expression does to the Gaussians, the mesh takes what
+neighbours share of their motion, and those that would be most wrong get triangles of their own. Colours,
+opacities and proportions are held at the mean of the take, and colours do not turn with the triangles.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,20 @@ import numpy as np
 from ..progress import Progress, silent
 from .acting import Acting
 from .camera_path import shots
+from .device import render
 from .files.animated_ply import AnimatedSplats, read_animated_ply, write_animated_ply
+from .gaussians import Activated, Gaussians
+from .mesh_motion import mesh_motion
+from .own_triangles import corners, on_own
 from .player import Player
-from .raster import render
+from .splat_avatar import SplatAvatar
 from .world import local_gaussians
 
 Array = np.ndarray
 
 COMPARED = 8
 """Moments of the take in which the file is compared with the avatar."""
+_FIELDS = ("means", "log_scales", "rotations", "opacity_logits", "sh")
 _COVERED = 0.5
 """Alpha from which a pixel belongs to the head."""
 _SMALLEST = 1e-10
@@ -40,25 +46,61 @@ class Loss:
     """dB of the worst of them."""
 
 
-def animated(player: Player, acting: Acting) -> AnimatedSplats:
-    """The Gaussians on those triangles that carry one, and these in every sample."""
+def animated(player: Player, acting: Acting, own: float = 0.0) -> AnimatedSplats:
+    """The Gaussians on a mesh, and this in every sample: the triangles of the head that carry one, and after
+    them those of the share `own` of the Gaussians that get triangles of their own.
+    """
     splats = player.splats
-    latent = splats.gaussians.basis.latent(acting.weights).mean(axis=0)
-    local = local_gaussians(splats, latent)
-    used, binding = np.unique(splats.gaussians.binding, return_inverse=True)
+    latents = splats.gaussians.basis.latent(acting.weights)
+    middle = latents.mean(axis=0)
+    usual = player.vertices(acting.weights.mean(axis=0), acting.gaze.mean(axis=0))
+    motion, wrong = mesh_motion(splats, usual, middle)
+    alone = _worst(wrong, own)
+    shared, lone = (replace(splats, gaussians=splats.gaussians.taken(part)) for part in (~alone, alone))
+    used, binding = np.unique(shared.gaussians.binding, return_inverse=True)
     rows, faces = np.unique(splats.surface.triangles[used], return_inverse=True)
-    track = np.empty((len(acting), len(rows), 3), np.float32)
-    for number, (weights, gaze) in enumerate(zip(acting.weights, acting.gaze, strict=True)):
-        track[number] = player.vertices(weights, gaze)[rows]
-    return AnimatedSplats(faces.reshape(-1, 3), track[0], local, binding.reshape(-1), track - track[0])
+    track = np.empty((len(acting), len(rows) + 3 * len(lone.gaussians), 3), np.float32)
+    for number, latent in enumerate(latents):
+        vertices = player.vertices(acting.weights[number], acting.gaze[number])
+        track[number, : len(rows)] = vertices[rows] + np.tensordot(latent - middle, motion[:, rows], 1)
+        track[number, len(rows) :] = corners(_posed(lone, vertices, latent)).reshape(-1, 3)
+    own_faces = len(rows) + np.arange(3 * len(lone.gaussians)).reshape(-1, 3)
+    plain = local_gaussians(lone, middle)
+    parts = local_gaussians(shared, middle), on_own(_posed(lone, usual, middle), plain)
+    return AnimatedSplats(
+        np.r_[faces.reshape(-1, 3), own_faces],
+        track[0],
+        Gaussians(*(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS)),
+        np.r_[binding.reshape(-1), len(used) + np.arange(len(lone.gaussians))],
+        track - track[0],
+    )
+
+
+def _posed(splats: SplatAvatar, vertices: Array, latent: Array) -> Activated:
+    from .posing import pose
+
+    return pose(splats.gaussians, splats.surface, vertices, latent, np.zeros(3)).activated
+
+
+def _worst(wrong: Array, share: float) -> Array:
+    """(n,) bool: the share of the Gaussians that are most wrong, of those that are wrong at all."""
+    count = round(share * len(wrong))
+    found = np.zeros(len(wrong), bool)
+    found[np.argsort(-wrong, kind="stable")[:count]] = True
+    return found & (wrong > 0)
 
 
 def write_animated(
-    player: Player, acting: Acting, path: Path, form: str = "uint16", progress: Progress = silent
+    player: Player,
+    acting: Acting,
+    path: Path,
+    form: str = "uint16",
+    own: float = 0.0,
+    progress: Progress = silent,
 ) -> Loss:
     """Write the animated PLY and look at what is in it."""
     progress(0.0, "export", f"Posing {len(acting)} frames")
-    splats = animated(player, acting)
+    splats = animated(player, acting, own)
     progress(0.4, "export", f"Writing {path.name}")
     write_animated_ply(path, splats, form)
     progress(0.7, "export", "Comparing the file with the avatar")

@@ -20,7 +20,10 @@ from core.splat.acting import Acting
 from core.splat.export_animated import animated, loss
 from core.splat.files.exchange import read_splats
 from core.splat.files.gaussian_avatars import read_gaussian_avatar
+from core.splat.files.triangles import frames_of
 from core.splat.harmonics import harmonics
+from core.splat.mesh_motion import mesh_motion
+from core.splat.own_triangles import corners
 from core.splat.playback import place
 from core.splat.world import world_gaussians
 from tests.core.splat_players import patch_player, take
@@ -98,6 +101,49 @@ def test_a_reader_of_its_own_finds_every_gaussian_where_it_was_posed(tmp_path, f
         np.testing.assert_allclose(opacities, posed.opacities, atol=1e-6)
 
 
+def test_gaussians_on_triangles_of_their_own_go_where_the_expression_takes_them(tmp_path):
+    player, acting = patch_player(latents=3), Acting.of(take("own", 5))
+    export.export_animated(player, acting, tmp_path / "a.ply", "uint16", own=1.0)
+    viewer = Viewer(tmp_path / "a.ply")
+    for frame in range(5):
+        posed = player.posed(acting.weights[frame], acting.gaze[frame], np.zeros(3))
+        means, scales, _ = viewer.means(frame)
+        assert np.abs(means - posed.means).max() < 1e-4
+        np.testing.assert_allclose(scales.prod(axis=1), posed.scales.prod(axis=1), rtol=0.05)
+
+
+def test_the_frame_of_an_own_triangle_is_the_gaussians():
+    posed = patch_player().posed(np.full(52, 0.3), np.zeros((2, 2)), np.zeros(3))
+    alone = corners(posed).reshape(-1, 3)
+    frames = frames_of(alone, np.arange(len(alone)).reshape(-1, 3))
+    np.testing.assert_allclose(frames.axes, rotation.to_matrix(posed.rotations), atol=1e-5)
+    np.testing.assert_allclose(frames.middles, posed.means, atol=1e-7)
+    np.testing.assert_allclose(frames.scales**3, 27 * posed.scales.prod(axis=1), rtol=1e-4)
+
+
+def test_the_mesh_takes_what_neighbours_share():
+    player = patch_player(400, latents=1)
+    splats = player.splats
+    frames = splats.surface.rest_frames
+    there = np.array([0.003, -0.002, 0.004])  # metres, the same for all
+    offsets = np.zeros_like(splats.gaussians.offsets)
+    local = np.einsum("fij,i->fj", frames.axes, there) / frames.scales[:, None]
+    offsets[:, 0, :3] = local[splats.gaussians.binding]
+    together = replace(splats, gaussians=replace(splats.gaussians, offsets=offsets))
+    motion, wrong = mesh_motion(together, splats.surface.rest, np.zeros(1))
+    carried = np.unique(splats.surface.triangles[splats.gaussians.binding])
+    np.testing.assert_allclose(motion[0, carried], np.tile(there, (len(carried), 1)), atol=2e-5)
+    assert wrong.max() < 1e-4
+    assert mesh_motion(splats, splats.surface.rest, np.zeros(1))[1].max() > 100 * wrong.max()
+
+
+def test_more_triangles_of_their_own_come_nearer(tmp_path):
+    player, acting = patch_player(latents=3), Acting.of(take("own", 4))
+    found = [loss(player, acting, animated(player, acting, own)).psnr for own in (0.0, 0.3, 1.0)]
+    assert found == sorted(found)
+    assert found[2] > found[0] + 3
+
+
 def test_only_triangles_that_carry_gaussians_are_written():
     player, acting = patch_player(9), Acting.of(take("own", 3))
     splats = animated(player, acting)
@@ -116,6 +162,10 @@ def test_what_the_format_cannot_hold_is_measured_and_said(tmp_path):
     assert f"{lively.value['psnr']:.1f} dB" in said
     assert "held at the take's mean" in said
     assert "held" not in " ".join(plain.lines)
+    for quantise, own in (("uint8", 0.5), ("uint16", 1.5)):
+        with pytest.raises(SettingsError):
+            export.export_animated(patch_player(), acting, tmp_path / "c.ply", quantise, own)
+    assert not (tmp_path / "c.ply").exists()
 
 
 def test_the_mean_expression_is_the_best_still_one():
@@ -124,7 +174,8 @@ def test_the_mean_expression_is_the_best_still_one():
     basis = player.splats.gaussians.basis
     first = replace(acting, weights=np.tile(acting.weights[:1], (6, 1)))
     other = replace(mean, local=animated(player, first).local)
-    assert len(basis) and loss(player, acting, mean).psnr > loss(player, acting, other).psnr
+    assert len(basis) > 0
+    assert loss(player, acting, mean).psnr > loss(player, acting, other).psnr
 
 
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
