@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SettingsError
-from .raster import _in_pieces, _thread_count
+from .threads import in_pieces, thread_count
 
 Array = np.ndarray
 
@@ -92,7 +92,7 @@ class Adam:
     ) -> None:
         """Step the arrays that have a gradient; the others and their moments stay. `rates` as `set_rates`."""
         self.set_rates(rates or {})
-        threads = _thread_count(threads)
+        threads = thread_count(threads)
         for name, slope in grads.items():
             array = self._known(name)
             if slope.shape != array.shape:
@@ -210,7 +210,7 @@ class Adam:
 
         if width:
             unit = -(-_PIECE // len(rates)) * len(rates)
-            _in_pieces(piece, len(values), unit, threads if len(values) > unit else 1)
+            in_pieces(piece, len(values), unit, threads if len(values) > unit else 1)
 
     def _factored(self, name: str, slope: Factored, threads: int) -> None:
         from .adam_kernels import ROWS, factored
@@ -228,7 +228,7 @@ class Adam:
         def piece(begin: int, end: int) -> None:
             factored(begin, end, *flat, latent, local.reshape(-1), rates, betas)
 
-        _in_pieces(piece, whole, -(-_PIECE // len(rates)) * ROWS, threads)
+        in_pieces(piece, whole, -(-_PIECE // len(rates)) * ROWS, threads)
         if whole < count:  # the last rows in a whole block of their own
             held = [array[name] for array in (self.arrays, self.first, self.second)]
             tails = [np.zeros((ROWS, *array.shape[1:]), np.float32) for array in (*held, local)]

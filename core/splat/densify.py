@@ -15,6 +15,8 @@ Array = np.ndarray
 
 FAINT = 0.02
 """Opacity under which a Gaussian shows nothing."""
+LIFTED = 0.004
+"""Metres off the skin from which on a Gaussian is hair."""
 SHRINK = np.log(1.6)
 """By which both halves of a split Gaussian are smaller."""
 
@@ -53,18 +55,43 @@ class Change(NamedTuple):
     """(k,) places, counted in all before the change, of those that become two."""
 
 
-def choose(pulls: Pulls, opacity: Array, binding: Array, budget: int, share: float = 0.15) -> Change:
+def stray(height: Array, seen: Array, opacity: Array) -> Array:
+    """(n,) bool: Gaussians farther off the skin than hair that was seen to be there, and not seen themselves.
+
+    height (n,) metres off the skin, seen (n,): how much pictures had to say of each, opacity (n,). Behind a
+    head that was filmed from the front nothing else tells how long hair is.
+    """
+    lifted = height > LIFTED
+    told = lifted & (seen > 0)
+    if np.count_nonzero(told) < 50:
+        return np.zeros(len(height), bool)
+    well = told & (seen > np.quantile(seen[told], 0.5))
+    weight = opacity[well] * (opacity[well] > 2 * FAINT)
+    if weight.sum() <= 0:
+        return lifted & ~well
+    order = np.argsort(height[well])
+    reached = np.cumsum(weight[order]) / weight.sum()
+    longest = height[well][order][min(np.searchsorted(reached, 0.9), len(order) - 1)]
+    return lifted & ~well & (height > longest)
+
+
+def choose(
+    pulls: Pulls, opacity: Array, binding: Array, budget: int, share: float = 0.15, gone: Array | None = None
+) -> Change:
     """What to change so that at most `budget` Gaussians remain; at most `share` of them are doubled at once.
 
-    What is faint goes, and what no picture shows. A triangle never loses its last Gaussian: its most opaque
-    one stays.
+    What is faint goes, what no picture shows, and what is `gone` (n,) bool. A triangle never loses its last
+    Gaussian: its most opaque one stays.
     """
-    kept = ((opacity >= FAINT) & ~pulls.unseen) | lasts(opacity, binding)
-    alive = np.flatnonzero(kept)
-    room = max(min(budget - len(alive), int(share * len(alive))), 0)
+    alive = (opacity >= FAINT) & ~pulls.unseen
+    if gone is not None:
+        alive &= ~gone
+    kept = alive | lasts(np.where(alive, opacity, -1.0 + opacity), binding)
+    staying = np.flatnonzero(kept)
+    room = max(min(budget - len(staying), int(share * len(staying))), 0)
     wanted = np.where(kept & ~pulls.unseen, pulls.mean, 0.0)
     most = np.argsort(-wanted, kind="stable")[:room]
-    return Change(alive, np.sort(most[wanted[most] > 0.0]))
+    return Change(staying, np.sort(most[wanted[most] > 0.0]))
 
 
 def lasts(opacity: Array, binding: Array) -> Array:

@@ -18,10 +18,10 @@ import numpy as np
 from ..errors import LikenessError, SettingsError, SplatError
 from ..files import atomic_path, read_json, write_json
 from ..progress import Progress, silent
+from .device import render
 from .frames_job import FramesJob
 from .pictures import show, straight, write_png
 from .posing import pose
-from .raster import render
 
 Array = np.ndarray
 

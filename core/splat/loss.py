@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import SettingsError
-from .raster import _in_pieces, _thread_count
+from .threads import in_pieces, thread_count
 
 Array = np.ndarray
 
@@ -73,8 +73,8 @@ class Loss:
                 shares.astype(np.float32), _taps(), into, rows,
             )  # fmt: skip
 
-        threads = _thread_count(threads)
-        _in_pieces(piece, last - first, max(-(-(last - first) // threads), ROWS), threads)
+        threads = thread_count(threads)
+        in_pieces(piece, last - first, max(-(-(last - first) // threads), ROWS), threads)
         return float(sums.sum(0, dtype=np.float64) @ shares), d_image
 
 

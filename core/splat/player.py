@@ -63,7 +63,7 @@ class Player:
         threads: int | None = None,
     ) -> Rendered:
         """A picture."""
-        from .raster import render
+        from .device import render
 
         posed = self.posed(weights, gaze, view.centre, threads)
         return render(posed, view, background, threads=threads)

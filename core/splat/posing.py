@@ -22,10 +22,9 @@ import numpy as np
 from ..errors import SplatError
 from .bound import LOCAL, BoundGaussians
 from .gaussians import Activated
-from .raster import _in_pieces as in_pieces
-from .raster import _thread_count as thread_count
 from .raster_result import ActivatedGradients
 from .surface import HeadSurface
+from .threads import in_pieces, thread_count
 
 Array = np.ndarray
 

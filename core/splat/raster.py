@@ -11,10 +11,6 @@ no more once less than 1e-4 of the light comes through.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +18,7 @@ import numpy as np
 from ..errors import SettingsError
 from .gaussians import Activated, Gaussians
 from .raster_result import ActivatedGradients, Context, GaussianGradients, Rendered
+from .threads import in_pieces, thread_count
 from .view import View
 
 Array = np.ndarray
@@ -34,8 +31,6 @@ BLOCK = 16
 """Gaussians are projected so many at a time: the kernels' `WIDTH`."""
 MAX_PAIRS = 1 << 26
 """Of a Gaussian and a tile that it reaches: 3 GB with their gradients."""
-CHUNKS = 8
-"""Pieces of the work for each thread, so that none waits long for the last."""
 
 
 def render(
@@ -58,7 +53,7 @@ def render(
     back = np.ascontiguousarray(background, np.float32)
     if back.shape != (3,):
         raise SettingsError("The background of the Gaussians must be one colour of three numbers.")
-    threads = _thread_count(threads)
+    threads = thread_count(threads)
     camera, size = _camera(view), (view.width, view.height)
     records, boxes = _projected(gaussians, camera, size, compensated, threads)
     tiles_x, tiles_y = -(-view.width // TILE), -(-view.height // TILE)
@@ -77,7 +72,7 @@ def render(
     def piece(first: int, last: int) -> None:
         blend(first, last, tiles_x, size, starts, members, records, back, image, alpha, depth, ends)
 
-    _in_pieces(piece, len(ends), 1, threads)
+    in_pieces(piece, len(ends), 1, threads)
     plane = (view.height, view.width)
     context = Context(
         gaussians, camera, size, compensated, threads, records, offsets, starts, ends, members, slots
@@ -108,10 +103,10 @@ def gradients(rendered: Rendered, d_image: Array, d_alpha: Array | None = None) 
             image, alpha, g_image, g_alpha, moments,
         )  # fmt: skip
 
-    _in_pieces(piece, len(made.ends), 1, made.threads)
+    in_pieces(piece, len(made.ends), 1, made.threads)
     padded = len(made.offsets) - 1
     sums = np.empty(9 * padded, np.float32)
-    _in_pieces(
+    in_pieces(
         lambda first, last: gathered(moments, made.offsets, sums, first, last), padded, BLOCK, made.threads
     )
     return _unprojected(made, sums)
@@ -175,7 +170,7 @@ def _projected(
                 camera, size, first, last, into[0], into[1],
             )  # fmt: skip
 
-        _in_pieces(piece, count, BLOCK, threads)
+        in_pieces(piece, count, BLOCK, threads)
     return records, boxes
 
 
@@ -202,36 +197,6 @@ def _unprojected(made: Context, sums: Array) -> GaussianGradients | ActivatedGra
                 into[0], into[1], into[2], into[3], into[4], into[5],
             )  # fmt: skip
 
-        _in_pieces(piece, rows, BLOCK, made.threads)
+        in_pieces(piece, rows, BLOCK, made.threads)
     kind = GaussianGradients if stored else ActivatedGradients
     return kind(*(array[:count] for array in found))
-
-
-def _thread_count(threads: int | None) -> int:
-    """As wanted, or as many as this process may use."""
-    if threads is not None and threads < 1:
-        raise SettingsError("Drawing needs at least one thread.", "Leave the number out to use all.")
-    allowed = getattr(os, "sched_getaffinity", None)
-    return threads or (len(allowed(0)) if allowed else os.cpu_count() or 1)
-
-
-def _in_pieces(work: Callable[[int, int], None], count: int, unit: int, threads: int) -> None:
-    """Do first <= i < last of `count` in pieces of multiples of `unit`, on several threads."""
-    if count == 0:
-        return
-    if threads == 1:
-        work(0, count)
-        return
-    units = -(-count // unit)
-    edges = np.unique(np.linspace(0, units, min(units, threads * CHUNKS) + 1).astype(int)) * unit
-    list(_pool(threads).map(work, edges[:-1].tolist(), np.minimum(edges[1:], count).tolist()))
-
-
-@lru_cache(maxsize=4)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads are made once; a picture takes less time than making them again for each of its steps."""
-    return ThreadPoolExecutor(threads, "splat")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork has no threads but its own

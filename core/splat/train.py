@@ -21,6 +21,7 @@ from ..head.expressed import ExpressedHead
 from ..person import rest_of
 from ..progress import Progress, silent, subrange
 from . import pictures
+from .device import chosen as chosen_device
 from .evaluate import Score, evaluate
 from .expression_basis import fit_basis
 from .initial import initial
@@ -80,7 +81,7 @@ def train(
     )  # fmt: skip
     if every == 1:
         shots = with_tests(shots)
-    trainer = make_trainer(avatar, shots, chosen, folders, threads)
+    trainer = make_trainer(avatar, shots, chosen, folders, threads, device=device)
     checkpoint = FileCheckpoint(
         avatar.folder / CHECKPOINT,
         _key(avatar, shots, trainer.settings),
@@ -93,7 +94,10 @@ def train(
         trainer.restore(state)
     run = Run(trainer, checkpoint, subrange(progress, CUTTING, 0.99))
     run.to_the_end()
-    report = run.report(chosen, shots) | {"seconds": round(time.monotonic() - started, 1), "device": device}
+    report = run.report(chosen, shots) | {
+        "seconds": round(time.monotonic() - started, 1),
+        "device": chosen_device(device)[0],
+    }
     result = trainer.result(report)
     result.save(avatar.splats_path)
     avatar.provenance["splats"] = {"preset": preset, "performance": shots.performance}
@@ -245,11 +249,11 @@ def duration(seconds: float) -> str:
 
 
 def _key(avatar: Avatar, shots: TrainingSet, settings: TrainSettings) -> str:
-    """What a checkpoint belongs to: the person, the pictures, the settings but the threads."""
+    """What a checkpoint belongs to: the person, the pictures, the settings but where it is computed."""
     arrays = [avatar.vertices] if avatar.vertices is not None else []
     arrays += [np.array([[shot.sample, *shot.corner, shot.held] for shot in shots.shots])]
     arrays += [shots.shots[0].image, shots.shots[-1].image]
-    told: Mapping[str, Any] = {k: v for k, v in vars(settings).items() if k != "threads"}
+    told: Mapping[str, Any] = {k: v for k, v in vars(settings).items() if k not in ("threads", "device")}
     return key_of(arrays, avatar.id, shots.performance, told)
 
 

@@ -14,14 +14,16 @@ from ..head.atlas import SKIN
 from ..head.expressed import ExpressedHead
 from .adam import Adam, Factored
 from .bound import BoundGaussians
-from .densify import Pulls, choose, halves
-from .gaussians import SH_C0
+from .densify import Pulls, choose, halves, stray
+from .device import gradients, render
+from .gaussians import SH_C0, Activated
 from .posing import PoseGradients, Poser, pose_back
-from .raster import gradients, render
+from .raster_result import Rendered
 from .refine import EXPRESSION, LIGHT, MOTION, SIZE, Refinement, motion_gradient, moved_view
 from .shot_levels import Level, ShotLevels
 from .splat_avatar import SplatAvatar
 from .training_set import Shot, TrainingSet
+from .view import View
 
 Array = np.ndarray
 
@@ -52,6 +54,8 @@ class TrainSettings:
     """How much stiffer than usual the springs to the first Gaussians are: few pictures say little."""
     seed: int = 12345
     threads: int | None = None
+    device: str = "auto"
+    """One of `device.DEVICES`."""
 
 
 RATES = {
@@ -117,7 +121,7 @@ class Trainer:
         view = moved_view(shot.view, correction[MOTION])
         latent = self.gaussians.basis.latent(weights)
         posed = self.poser.pose(self.gaussians, vertices, latent, view.centre, self.settings.threads)
-        drawn = render(posed.activated, view, BACKGROUND, threads=self.settings.threads)
+        drawn = self._drawn(posed.activated, view, BACKGROUND)
         gain = np.exp(correction[LIGHT]).astype(np.float32)
         self.loss, d_image = level.loss(lit(drawn.image, drawn.alpha, gain), self.settings.threads)
         off = drawn.alpha - level.matte
@@ -166,8 +170,12 @@ class Trainer:
         latent = self.gaussians.basis.latent(shot.weights + correction[EXPRESSION].astype(np.float32))
         vertices = self.vertices(shot, correction)
         posed = self.poser.pose(self.gaussians, vertices, latent, view.centre, self.settings.threads)
-        drawn = render(posed.activated, view, background, threads=self.settings.threads)
+        drawn = self._drawn(posed.activated, view, background)
         return lit(drawn.image, drawn.alpha, np.exp(correction[LIGHT]), background), drawn.alpha
+
+    def _drawn(self, gaussians: Activated, view: View, background: Any) -> Rendered:
+        own = self.settings
+        return render(gaussians, view, background, threads=own.threads, device=own.device)
 
     def _next(self) -> int:
         if not self._queue:
@@ -254,7 +262,9 @@ class Trainer:
     def _densify(self) -> None:
         g = self.gaussians
         opacity = 0.5 * (1.0 + np.tanh(0.5 * g.opacity_logits))
-        kept, parents = choose(self._pulls, opacity, g.binding, self.settings.gaussians)
+        height = g.means[:, 1] * self.start.surface.rest_frames.scales[g.binding]
+        gone = stray(height, self._optimiser.second["opacity_logits"], opacity)
+        kept, parents = choose(self._pulls, opacity, g.binding, self.settings.gaussians, gone=gone)
         places = np.r_[kept, parents]
         order = np.argsort(g.binding[places], kind="stable")
         added = order >= len(kept)
