@@ -139,7 +139,7 @@ def training_set(
         source = given if given is not None else stack.enter_context(Segmenter(models))
         cuts = list(cutter.cuts(spread(tracked, limit), source, ordered, progress))
     if ordered:
-        cuts = _sharp(cuts, cutter)
+        cuts = sharp(cuts, cutter)
     refuse_few(len(cuts), FEWEST if ordered else FEWEST_PHOTOS, footage.name, cutter.left_out)
     gaze = take.gaze_or_from_weights()
     shots = [
@@ -213,7 +213,7 @@ def spread(samples: Array, limit: int) -> Array:
     return samples[np.linspace(0, len(samples) - 1, limit).round().astype(int)]
 
 
-def _sharp(cuts: Sequence[Cut], cutter: HeadCutter) -> list[Cut]:
+def sharp(cuts: Sequence[Cut], cutter: HeadCutter) -> list[Cut]:
     """Without those that are much less sharp than the samples around."""
     values = np.array([cut.sharpness for cut in cuts])
     usual = [np.median(values[max(0, n - _AROUND) : n + _AROUND + 1]) for n in range(len(values))]

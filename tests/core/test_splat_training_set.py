@@ -12,8 +12,12 @@ from splat_footage import SHIRT, SKIN, photographed
 
 from core.avatar import Avatar
 from core.camera import VIEW_TO_OPENCV
+from core.capture import open_capture
 from core.errors import AvatarError, Cancelled, LikenessError, SettingsError, SplatError
-from core.splat.training_set import TrainingSet, training_set
+from core.splat.cutting import Cut, HeadCutter
+from core.splat.head_region import Box, Rise
+from core.splat.training_set import TrainingSet, sharp, training_set
+from core.splat.view import View
 from core.texture.posed import PosedHead
 
 pytest.importorskip("cv2")
@@ -143,6 +147,18 @@ def test_footage_that_is_gone_is_named(tmp_path: Path) -> None:
     assert (
         isinstance(problem, AvatarError) and "no longer at" in str(problem) and "splat train" in problem.hint
     )
+
+
+def test_a_picture_that_is_blurred_among_sharp_ones_is_left_out(avatar: Avatar) -> None:
+    box, view = Box(0, 0, 16, 16), View(16, 16, 10, 10, 8, 8)
+    layer = np.zeros((16, 16), np.uint8)
+    cuts = [
+        Cut(n, np.zeros((16, 16, 3), np.uint8), layer, layer, Rise(0, -0.001, 0), box, view, sharpness)
+        for n, sharpness in enumerate([0.2, 0.21, 0.05, 0.19, 0.1, 0.2])
+    ]
+    cutter = HeadCutter(PosedHead.of_avatar(avatar), open_capture(avatar.folder.parent / "photos"), 512)
+    assert [cut.sample for cut in sharp(cuts, cutter)] == [0, 1, 3, 4, 5]
+    assert cutter.left_out == {"blurred": 1}
 
 
 def test_it_can_be_cancelled(avatar: Avatar) -> None:
