@@ -16,7 +16,9 @@ from ..addon.render_queue import RenderQueue
 from ..addon.runtime import SESSION
 from ..addon.scene.movie import encode_movie
 from ..addon.scene.render import render_frames
+from ..addon.scene.splat_frames import has_rendered_heads
 from ..addon.scene.timing import rate_of
+from ..addon.splat_queue import SplatQueue, render_splat_frames
 from ..core.errors import LikenessError, SettingsError
 from .base import Action, JobAction, Work, is_interactive
 from .ids import Op
@@ -97,8 +99,9 @@ class RenderFrames(NeedsCamera, JobAction, bpy.types.Operator):
         """In scripts frame after frame here; for people as Blender's own render jobs."""
         if is_interactive(self):
             return JobAction.execute(self, context)
+        render = render_splat_frames if has_rendered_heads(context.scene) else render_frames
         try:
-            done = render_frames(context.scene, self._folder(context), resume=self.resume)
+            done = render(context.scene, self._folder(context), resume=self.resume)
         except LikenessError as error:
             return self._failed(error)
         for note in done.notes:
@@ -109,7 +112,9 @@ class RenderFrames(NeedsCamera, JobAction, bpy.types.Operator):
         return {"FINISHED"}
 
     def start(self, context: Context) -> Work:
-        """Begin the queue."""
+        """Begin the queue; Gaussian heads that are shown have one that puts them into the frames."""
+        if has_rendered_heads(context.scene):
+            return SplatQueue(context.scene, self._folder(context), self.resume, interactive=True)
         return RenderQueue(context.scene, self._folder(context), self.resume)
 
     def finish(self, context: Context, result: Any) -> str:

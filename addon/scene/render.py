@@ -33,6 +33,10 @@ class Rendered:
     """What could not be done as asked, a sentence each."""
 
 
+SPLATS = "splats"
+"""Note in frames that hold Gaussian heads, so that none takes one kind for the other."""
+
+
 def scene_frames(scene: bpy.types.Scene) -> range:
     """The frames of the scene's range and step."""
     return range(scene.frame_start, scene.frame_end + 1, max(1, scene.frame_step))
@@ -51,8 +55,8 @@ def picture_size(scene: bpy.types.Scene) -> tuple[int, int]:
 
 
 def is_finished(scene: bpy.types.Scene, path: Path) -> bool:
-    """Whether a frame is there, complete, and of the size that the scene renders."""
-    return png.size_of(path) == picture_size(scene)
+    """Whether a frame is there, complete, of the size that the scene renders, and without Gaussian heads."""
+    return png.size_of(path) == picture_size(scene) and not png.has_note(path, SPLATS)
 
 
 def render_frames(

@@ -22,14 +22,12 @@ from ...core.exr import read_planes
 from ...core.splat.composite import FAR, Picture, composite, to_bytes
 from . import png
 from .bpy_compat import set_png_format
-from .render import png_output
+from .render import SPLATS, png_output
 from .splat_frames_camera import file_size, outside_border
 from .workspace import alive
 
 Array = np.ndarray
 
-NOTE = "splats"
-"""In frames that hold Gaussian heads, so that others are not taken for finished ones."""
 FULL = "Is the disk full?"
 LIMITS = "Gaussian heads have no motion blur and no depth of field of their own."
 
@@ -56,7 +54,7 @@ class Parts:
 
 def is_finished(scene: bpy.types.Scene, path: Path) -> bool:
     """Whether a frame with Gaussian heads is there, complete, and of the size that the scene renders."""
-    return png.size_of(path) == file_size(scene) and png.has_note(path, NOTE)
+    return png.size_of(path) == file_size(scene) and png.has_note(path, SPLATS)
 
 
 @contextmanager
@@ -139,7 +137,7 @@ def finish(scene: bpy.types.Scene, path: Path, parts: Parts, heads: Sequence[Pic
     pixels = to_bytes(made.rgba, scene.render.dither_intensity)
     ready = path.with_name(f".{path.stem}.ready.png")
     try:
-        png.write(ready, pixels if scene.render.film_transparent else pixels[..., :3], NOTE)
+        png.write(ready, pixels if scene.render.film_transparent else pixels[..., :3], SPLATS)
         ready.replace(path)
     except OSError as problem:
         with suppress(OSError):

@@ -100,7 +100,7 @@ class SplatDrawing:
     def __init__(self, chosen: Sequence[bpy.types.Object], scratch: Path, start: Start) -> None:
         """`scratch`: a folder of our own; it is removed at the end."""
         self._tracks = [_Track(head.name) for head in chosen]
-        self._scratch, self._start = scratch, start
+        self._scratch, self._start = scratch.absolute(), start  # the worker runs in another folder
         self._numbers: list[int] = []
         self._views: list[View] = []
 

@@ -75,7 +75,7 @@ def composite(scene: Picture, splats: Picture, soft: float = SOFT, blur: int = 1
     box = _box(splats.rgba[..., 3] > 0)
     if box is not None:
         # A margin lets the pixels around a border say the same as in the whole picture.
-        part = _grown(box, 3 + 3 * blur)
+        part = _grown(box, _margin(blur))
         cut = [Picture(p.rgba[part], p.depth[part]) for p in (scene, splats)]
         mixed, near = _mixed(cut[0], cut[1], soft, blur)
         reached = cut[1].rgba[..., 3] > 0
@@ -85,7 +85,7 @@ def composite(scene: Picture, splats: Picture, soft: float = SOFT, blur: int = 1
 
 def _mixed(scene: Picture, splats: Picture, soft: float, blur: int) -> tuple[Array, Array]:
     """Colours and depth of every pixel."""
-    before, edge = _in_front(scene, splats, soft)
+    before, edge = _in_front(scene, splats, soft, blur)
     share, occluder = before, scene.rgba.copy()
     for _ in range(blur - 1):
         edge = _most(edge)
@@ -100,14 +100,16 @@ def _mixed(scene: Picture, splats: Picture, soft: float, blur: int) -> tuple[Arr
     return straight(mixed), np.where(covers, splats.depth, scene.depth)
 
 
-def _in_front(scene: Picture, splats: Picture, soft: float) -> tuple[Array, Array]:
+def _in_front(scene: Picture, splats: Picture, soft: float, blur: int) -> tuple[Array, Array]:
     """(H, W) how far the scene is before the Gaussians, 0 to 1, and bool: where its depth jumps from before
     them to behind.
     """
     low, high = _least(scene.depth), _most(scene.depth)
-    # Where there are no Gaussians their neighbours' depth stands in, for the share of the pixels beside.
+    # Beside the Gaussians the depth of the nearest goes on, as far as one pixel tells about another.
     reached = splats.rgba[..., 3] > 0
-    depth = np.where(reached, splats.depth, _least(np.where(reached, splats.depth, np.float32(FAR))))
+    depth = np.where(reached, splats.depth, np.float32(FAR))
+    for _ in range(_margin(blur)):
+        depth = np.where(reached, depth, _least(depth))
     before = (depth - scene.depth - np.float32(TOUCHING)) / max(soft, 1e-9)
     before = np.clip(before, 0.0, 1.0).astype(np.float32)
     return before, (high - low > JUMP * low) & (_most(before) > 0.0) & (_least(before) < 1.0)
@@ -176,6 +178,11 @@ def _box(mask: Array) -> tuple[slice, slice] | None:
     if not len(rows):
         return None
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _margin(blur: int) -> int:
+    """How many px there are from a pixel to the farthest that has a say in it."""
+    return 3 * blur + 3
 
 
 def _grown(box: tuple[slice, slice], margin: int) -> tuple[slice, slice]:

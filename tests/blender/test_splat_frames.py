@@ -143,6 +143,26 @@ def test_frames_resume_and_settings_come_back(stage, tmp_path):
     part("addon.scene.render").render_frames(scene, folder, [2], resume=False)
     assert render(stage, folder).rendered == 1
     assert bpy.data.images.get("frame_00001.png") is None
+    # Nor one with them where the mesh is wanted.
+    assert part("addon.scene.render").render_frames(scene, folder, [1, 2]).skipped == 0
+
+
+def test_the_operators_render_and_encode_headless(stage, tmp_path, monkeypatch):
+    """Render Frames puts shown heads in by itself; the movie maker takes the frames."""
+    scene = stage.scene
+    monkeypatch.setattr(part("addon.splat_queue"), "Job", lambda arguments, **_: PlainWorker(arguments))
+    monkeypatch.setattr(part("addon.preferences"), "job_python", lambda *_: "python")
+    scene.likeness.output = str(tmp_path)
+    assert bpy.ops.likeness.render_splats() == {"FINISHED"}
+    first = bytes_of(tmp_path / "frames" / "frame_00001.png")
+    assert pink(first).any()
+    (tmp_path / "frames" / "frame_00001.png").unlink()
+    assert bpy.ops.likeness.render_frames() == {"FINISHED"}
+    assert np.array_equal(bytes_of(tmp_path / "frames" / "frame_00001.png"), first)
+    assert bpy.ops.likeness.encode_movie() == {"FINISHED"}
+    assert (tmp_path / "movie.mp4").stat().st_size > 0
+    stage.head.likeness.splat.show = "MESH"
+    assert not bpy.ops.likeness.render_splats.poll()
 
 
 def test_stopping_leaves_whole_frames_only(stage, tmp_path):

@@ -109,6 +109,16 @@ def test_edges_out_of_focus_do_not_tear(tmp_path):
     assert wide < 0.35 * sharp
 
 
+@pytest.mark.parametrize("blur", [1, 3])
+def test_edges_behind_a_head_do_not_come_through_at_its_outline(blur):
+    scene = flat(RED, FAR, (40, 40))
+    scene.rgba[:, :21], scene.depth[:, :21] = GREEN, 5.0  # ends behind the head
+    head = flat(BLUE, 2.0, (40, 40))
+    head.rgba[~disc(1, 40, 20.3, 9.0), 3] = 0.0
+    made = composite(scene, head, blur=blur).rgba
+    assert np.array_equal(made[head.rgba[..., 3] > 0], head.rgba[head.rgba[..., 3] > 0])
+
+
 def test_only_pixels_that_splats_reach_change():
     rng = np.random.default_rng(1)
     scene = Picture(rng.random((30, 40, 4)), rng.uniform(1, 3, (30, 40)))
