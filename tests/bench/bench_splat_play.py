@@ -67,7 +67,12 @@ def measured(player: Player, acting: Acting, name: str) -> dict[str, float]:
     moments = list(zip(acting.weights, acting.gaze, views, strict=True))
     white = (1.0, 1.0, 1.0)
     posed = [player.posed(weights, gaze, view.centre, 1) for weights, gaze, view in moments]
-    whole = least(lambda: [player.draw(*moment, white, 1) for moment in moments])
+    whole = least(
+        lambda: [
+            render(player.posed(weights, gaze, view.centre, 1), view, white, threads=1)
+            for weights, gaze, view in moments
+        ]
+    )
     mesh = least(lambda: [player.vertices(weights, gaze) for weights, gaze, _ in moments])
     both = least(lambda: [player.posed(weights, gaze, view.centre, 1) for weights, gaze, view in moments])
     drawn = least(

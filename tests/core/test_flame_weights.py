@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -108,6 +109,32 @@ def test_a_fit_without_flame_or_mapping_is_refused(tmp_path: Path, monkeypatch):
     with pytest.raises(ModelError, match="neither that model nor a mapping") as caught:
         performance_of_fit(tmp_path / "fit.npz")
     assert "--mapping" in caught.value.hint
+
+
+def test_with_the_model_the_vertices_decide(tmp_path: Path, monkeypatch):
+    """A coefficient that moves nothing must not be heard."""
+    mapping, weights, rng = mapping_of(), few(), np.random.default_rng(5)
+    shapes = rng.normal(size=(65, 30, 3))
+    shapes[60:] = 0.0
+
+    class Basis:
+        def at(self, rows: Array) -> Array:
+            return shapes[:, rows]
+
+    flame = SimpleNamespace(
+        expression_count=65,
+        head=SimpleNamespace(expression=Basis(), row_count=30),
+        mapping=lambda given: mapping if given is None else None,
+    )
+    monkeypatch.setattr("core.fit.flame_head.open_flame", lambda *_, **__: flame)
+    expression = mapping.convert(weights).expression
+    expression[:, 60:] += rng.normal(0, 50, (30, 5))
+    for name in (name for name in ARKIT_NAMES if name.startswith("eyeLook")):
+        expression[:, :60] -= weights[:, INDEX[name], None] * mapping.layers[0].weight[INDEX[name], :60]
+        weights[:, INDEX[name]] = 0.0
+    write_fit(tmp_path / "fit.npz", fit_of(expression, np.zeros((30, 2))))
+    found = performance_of_fit(tmp_path / "fit.npz").weights
+    assert np.abs(found - weights).mean() < 0.05
 
 
 def test_mappings_without_an_inverse_are_refused(tmp_path: Path):
