@@ -9,7 +9,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import runtime, session
-from .scene import face_live, splat_object, splat_state
+from .scene import face_live, splat_draw, splat_object, splat_state
 
 
 @persistent
@@ -18,6 +18,7 @@ def on_load(*_: object) -> None:
     session.forget_requests()
     runtime.reset()
     splat_state.forget()
+    splat_draw.forget()
 
 
 @persistent

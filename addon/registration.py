@@ -16,11 +16,12 @@ import bpy
 
 from .. import ops, ui
 from . import cli, handlers, preferences, previews, properties
+from .scene import splat_draw
 
 CLASSES: tuple[type, ...] = (*preferences.CLASSES, *properties.CLASSES, *ops.CLASSES, *ui.CLASSES)
 """Every class in the order of registration; property groups come before what points to them."""
 
-MODULES: tuple[Any, ...] = (properties, handlers, previews, ops, ui, cli)
+MODULES: tuple[Any, ...] = (properties, handlers, previews, splat_draw, ops, ui, cli)
 """Modules with something beyond classes to put in place, each with its own `register` and `unregister`."""
 
 _undo = ExitStack()
