@@ -10,6 +10,7 @@ import bpy
 from ..addon import checks, session, splatting
 from ..addon.kinds import Context, Layout, Root
 from ..addon.runtime import SESSION
+from ..addon.scene.splat_draw import STATUS
 from ..addon.scene.splat_state import problem_of
 from ..ops.ids import Op
 from .common import DoublePanel, draw_checks, draw_job, draw_text, split_column
@@ -44,7 +45,7 @@ class SplatPanel(DoublePanel, bpy.types.Panel):
     def _draw_head(self, layout: Layout, context: Context, head: Any) -> None:
         box = layout.box().column()
         draw_text(box, context, head.name, "OUTLINER_OB_POINTCLOUD", _INSIDE)
-        problem = problem_of(head)
+        problem = problem_of(head) or STATUS.trouble
         if problem:
             alert = box.column()
             alert.alert = True
