@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import EnumProperty, FloatProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
 from ..addon import preferences, session, splatting
@@ -27,6 +27,7 @@ _FORMATS = {
     "FOLDER": ("gaussian-avatars", "", "GaussianAvatars (folder)", "A model folder; for heads of FLAME"),
 }
 """By key: the worker's word, the ending, title and description."""
+_COARSE = "uint8"
 _STILL = ("SPZ", "GLB", "PLY")
 _ENDINGS = tuple(dict.fromkeys(entry[1] for entry in _FORMATS.values() if entry[1]))
 
@@ -63,6 +64,15 @@ class ExportSplats(NeedsDouble, JobAction, bpy.types.Operator, ExportHelper):
             ("float", "Full", "As computed; twice as large"),
             ("uint8", "8 Bits", "Half as large, to be seen in slow motion"),
         ),
+    )
+    free: FloatProperty(
+        name="Free Splats",
+        description="Share of the splats that move by themselves, those that the skin's triangles move least "
+        "well: more is nearer to the double, in a larger file",
+        subtype="FACTOR",
+        min=0.0,
+        max=1.0,
+        default=0.1,
     )
 
     @classmethod
@@ -105,6 +115,9 @@ class ExportSplats(NeedsDouble, JobAction, bpy.types.Operator, ExportHelper):
             layout.prop(self, "moment")
         elif self.form == "ANIMATED":
             layout.prop(self, "precision")
+            row = layout.row()
+            row.active = self.precision != _COARSE
+            row.prop(self, "free", slider=True)
 
     def start(self, context: Context) -> Work:
         """Let the worker write it."""
@@ -125,11 +138,14 @@ class ExportSplats(NeedsDouble, JobAction, bpy.types.Operator, ExportHelper):
             found += ["--time", f"{splatting.moment_of(context, root):.6f}"]
         elif self.form == "ANIMATED":
             found += ["--quantise", self.precision]
+            if self.precision != _COARSE:  # in 8 bits triangles of their own are too small
+                found += ["--own", f"{self.free:.3f}"]
         return found
 
     def finish(self, context: Context, result: Any) -> str:
         """Say so, with what the format cannot hold."""
-        notes = [str(note).rstrip(".") for note in result.get("notes", [])]
+        # What is said of options is said of those of the command line.
+        notes = [str(note).split(": --")[0].rstrip(".") for note in result.get("notes", [])]
         return ". ".join([f"Wrote {self._path.name}", *(f"{n[:1].upper()}{n[1:]}" for n in notes)])
 
 

@@ -202,7 +202,18 @@ def test_the_active_head_is_meant_and_a_removed_double_takes_it_along(folder, wo
 @pytest.mark.parametrize(
     ("form", "options", "ending", "expected"),
     [
-        ("ANIMATED", {}, ".ply", ["animated-ply", "--performance=take", "--quantise", "uint16"]),
+        (
+            "ANIMATED",
+            {"free": 0.25},
+            ".ply",
+            ["animated-ply", "--performance=take", "--quantise", "uint16", "--own", "0.250"],
+        ),
+        (
+            "ANIMATED",
+            {"precision": "uint8"},
+            ".ply",
+            ["animated-ply", "--performance=take", "--quantise", "uint8"],
+        ),
         ("SPZ", {}, ".spz", ["spz"]),
         ("GLB", {"moment": "FRAME"}, ".glb", ["glb", "--performance=take", "--time", "0.200000"]),
         ("FRAMES", {}, ".zip", ["ply-frames", "--performance=take"]),
