@@ -11,6 +11,7 @@ from bpy.props import StringProperty
 from ..addon import session, splatting
 from ..addon.kinds import Context
 from ..addon.runtime import SESSION
+from ..addon.scene import splat_draw
 from ..addon.scene.splat_object import remove_head
 from .base import Action
 from .ids import Op
@@ -47,6 +48,8 @@ class AddSplats(NeedsDouble, Action, bpy.types.Operator):
         root = session.require_root(context)
         path = Path(bpy.path.abspath(self.filepath)).absolute() if self.filepath else None
         head = splatting.add(context, root, path)
+        if splat_draw.STATUS.trouble:
+            splat_draw.retry()
         return f"{head.name}: {splatting.sentence_of(head)}"
 
 
