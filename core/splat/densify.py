@@ -71,7 +71,7 @@ def stray(height: Array, seen: Array, opacity: Array) -> Array:
         return lifted & ~well
     order = np.argsort(height[well])
     reached = np.cumsum(weight[order]) / weight.sum()
-    longest = height[well][order][min(np.searchsorted(reached, 0.9), len(order) - 1)]
+    longest = height[well][order][min(np.searchsorted(reached, 0.75), len(order) - 1)]
     return lifted & ~well & (height > longest)
 
 

@@ -24,7 +24,7 @@ HAIR_HEIGHT = 0.045
 """Metres that they reach out."""
 EAR = 0.035
 """Metres around the middle of an ear where none grows. The head frame's origin lies between the ears."""
-HAIR_OPACITY = 0.08
+HAIR_OPACITY = 0.2
 SKIN_OPACITY = 0.85
 FLATNESS = 0.25
 """Thickness of a Gaussian on the skin by its width."""

@@ -14,7 +14,7 @@ from ..head.atlas import SKIN
 from ..head.expressed import ExpressedHead
 from .adam import Adam, Factored
 from .bound import BoundGaussians
-from .densify import Pulls, choose, halves, stray
+from .densify import LIFTED, Pulls, choose, halves, stray
 from .device import gradients, render
 from .gaussians import SH_C0, Activated
 from .posing import PoseGradients, Poser, pose_back
@@ -69,9 +69,13 @@ RATES = {
 """Step per parameter at the beginning and the end of a run, in its own units."""
 CALM = 0.03
 """Share of an array's usual slope below which slopes take less than whole steps."""
-ANCHORED = {"means": 0.02, "log_scales": 0.05, "sh": 0.1}
+ANCHORED = {"means": 0.05, "log_scales": 0.2, "opacity_logits": 0.1, "sh": 0.2}
 """Springs to where a Gaussian began, in shares of the usual slope per unit: sides that the footage hardly
-shows keep the texture's colours and lie on the skin."""
+shows keep the texture's colours and lie on the skin, closed."""
+HAIR_KNOWN = 0.25
+"""Of a run, from which on the pictures have said how long hair is."""
+HAIR_SPRINGS = {"means": 0.4, "log_scales": 1.0, "opacity_logits": 0.0, "sh": 1.0}
+"""What of that holds for Gaussians that began off the skin: where hair is, is for the pictures to say."""
 CALM_AT = (20, 100, 300, 1000, 3000)
 """Steps after which the usual is looked at."""
 HIGHER_SH = 0.15
@@ -103,6 +107,7 @@ class Trainer:
         self._optimiser = Adam(self._parameters(), self._rates())
         self._pulls = Pulls(len(self.gaussians))
         self._anchors = {name: array.copy() for name, array in self._parameters().items() if name in ANCHORED}
+        self._hair = self._heights() > LIFTED
         self._held_back: dict[str, float] = {}
         self._queue: list[int] = []
         self._random = np.random.default_rng(settings.seed)
@@ -216,7 +221,8 @@ class Trainer:
         slopes: dict[str, Array | Factored] = {name: getattr(found, name) for name in names}
         for name, force in self._held_back.items():
             pull = getattr(self.gaussians, name) - self._anchors[name]
-            pull *= np.float32(force)
+            stiff = np.where(self._hair, np.float32(force * HAIR_SPRINGS[name]), np.float32(force))
+            pull *= stiff.reshape(-1, *[1] * (pull.ndim - 1))
             slopes[name] = pull + slopes[name]
         if len(self.gaussians.basis):
             slopes["offsets"] = Factored(found.latent_used, found.local)
@@ -253,6 +259,11 @@ class Trainer:
 
     # ---- number of Gaussians
 
+    def _heights(self) -> Array:
+        """(n,) metres off the skin."""
+        scales = self.start.surface.rest_frames.scales[self.gaussians.binding]
+        return self.gaussians.means[:, 1] * scales
+
     def _densifies(self) -> bool:
         s = self.settings
         first, last = s.densify_from * s.iterations, s.densify_until * s.iterations
@@ -262,8 +273,9 @@ class Trainer:
     def _densify(self) -> None:
         g = self.gaussians
         opacity = 0.5 * (1.0 + np.tanh(0.5 * g.opacity_logits))
-        height = g.means[:, 1] * self.start.surface.rest_frames.scales[g.binding]
-        gone = stray(height, self._optimiser.second["opacity_logits"], opacity)
+        gone = None
+        if self.progress > HAIR_KNOWN:
+            gone = stray(self._heights(), self._optimiser.second["opacity_logits"], opacity)
         kept, parents = choose(self._pulls, opacity, g.binding, self.settings.gaussians, gone=gone)
         places = np.r_[kept, parents]
         order = np.argsort(g.binding[places], kind="stable")
@@ -271,6 +283,7 @@ class Trainer:
         # An added one comes after its parent: a stable sort puts it behind all of its triangle.
         chosen = places[order]
         self._anchors = {name: array[chosen] for name, array in self._anchors.items()}
+        self._hair = self._hair[chosen]
         arrays = self._optimiser.keep(chosen)
         for moments in (self._optimiser.first, self._optimiser.second):
             for values in moments.values():
@@ -290,6 +303,7 @@ class Trainer:
     def state(self) -> dict[str, Array]:
         """Arrays from which `restore` goes on, the order of the pictures among them."""
         arrays = {f"gaussians_{name}": array for name, array in self._parameters().items()}
+        arrays |= {"hair": self._hair}
         arrays |= {f"anchor_{name}": array for name, array in self._anchors.items()}
         arrays |= {f"adam_{name}": array for name, array in self._optimiser.state_dict().items()}
         numbers = self._random.bit_generator.state
@@ -318,6 +332,7 @@ class Trainer:
         self._optimiser.load(kept)
         self._optimiser.eps = dict(zip(self._parameters(), state["eps"].tolist(), strict=True))
         self._anchors = {name: np.array(state[f"anchor_{name}"]) for name in self._anchors}
+        self._hair = np.array(state["hair"], bool)
         self._held_back = dict(zip(ANCHORED, state["springs"].tolist(), strict=True))
         self.refinement.restore(state)
         self._queue = state["queue"].tolist()
