@@ -93,7 +93,13 @@ def train(
     if state is not None:
         trainer.restore(state)
     run = Run(trainer, checkpoint, subrange(progress, CUTTING, 0.99))
-    run.to_the_end()
+    try:
+        run.to_the_end()
+    except MemoryError as problem:
+        raise SplatError(
+            f"There is not enough memory to train {len(trainer.gaussians)} Gaussians.",
+            "Choose a lower preset, or close other programs.",
+        ) from problem
     report = run.report(chosen, shots) | {
         "seconds": round(time.monotonic() - started, 1),
         "device": chosen_device(device)[0],
