@@ -9,7 +9,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import runtime, session
-from .scene import face_live, splat_draw, splat_object, splat_state
+from .scene import face_live, splat_draw, splat_instances, splat_object, splat_state
 
 
 @persistent
@@ -40,9 +40,10 @@ def on_loaded(*_: object) -> None:
 
 
 @persistent
-def on_frame(scene: bpy.types.Scene, *_: object) -> None:
-    """Faces without keys of their own follow other animation."""
+def on_frame(scene: bpy.types.Scene, graph: bpy.types.Depsgraph | None = None, *_: object) -> None:
+    """Faces without keys of their own follow other animation; cards of splats follow their heads."""
     face_live.after_frame(scene)
+    splat_instances.after_frame(scene, graph)
 
 
 @persistent

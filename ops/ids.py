@@ -47,6 +47,7 @@ class Op(StrEnum):
     SAVE_RENDER_PRESET = "likeness.save_render_preset"
     RENDER_FRAMES = "likeness.render_frames"
     RENDER_SPLATS = "likeness.render_splats"
+    SPLAT_INSTANCES = "likeness.splat_instances"
     ENCODE_MOVIE = "likeness.encode_movie"
     OPEN_FOLDER = "likeness.open_folder"
 

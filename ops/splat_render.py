@@ -11,9 +11,11 @@ from bpy.props import BoolProperty, StringProperty
 
 from ..addon.kinds import Context, Event, Result
 from ..addon.scene.splat_frames import has_rendered_heads
+from ..addon.scene.splat_instances import add_cards, remove_cards
 from ..addon.splat_queue import SplatQueue, render_splat_frames
+from ..addon.splatting import head_of
 from ..core.errors import LikenessError
-from .base import JobAction, Work, is_interactive
+from .base import Action, JobAction, Work, is_interactive
 from .ids import Op
 from .render import NeedsCamera, output_folder
 
@@ -78,4 +80,32 @@ class RenderSplats(NeedsCamera, JobAction, bpy.types.Operator):
         return str(result)
 
 
-CLASSES = (RenderSplats,)
+class SplatInstances(Action, bpy.types.Operator):
+    """Make a card of each splat, for other render engines and for Blender's own Render Image"""
+
+    bl_idname = Op.SPLAT_INSTANCES
+    bl_label = "Make Splat Cards"
+    bl_options = {"REGISTER", "UNDO"}
+
+    remove: BoolProperty(name="Remove", description="Take the cards away instead", default=False)
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """Whether there is a head."""
+        if head_of(context) is None:
+            cls.poll_message_set("There is no Gaussian head: train one")
+            return False
+        return True
+
+    def run(self, context: Context) -> str:
+        """Make, renew or remove them."""
+        head = head_of(context)
+        if self.remove:
+            return "Removed the splat cards" if remove_cards(head) else "There were no splat cards"
+        cards = add_cards(context.scene, head)
+        if context.scene.view_settings.view_transform != "Standard":
+            self.report({"WARNING"}, "The view transform changes the colours of cards; Standard keeps them")
+        return f"{cards.name}: {len(cards.data.polygons)} cards that face the scene's camera"
+
+
+CLASSES = (RenderSplats, SplatInstances)

@@ -24,6 +24,7 @@ from . import png
 from .bpy_compat import set_png_format
 from .render import SPLATS, png_output
 from .splat_frames_camera import file_size, outside_border
+from .splat_instances import all_cards
 from .workspace import alive
 
 Array = np.ndarray
@@ -59,9 +60,10 @@ def is_finished(scene: bpy.types.Scene, path: Path) -> bool:
 
 @contextmanager
 def splat_output(scene: bpy.types.Scene) -> Iterator[None]:
-    """Depth on and the sequencer off for the time of rendering; everything comes back afterwards."""
+    """Depth on, the sequencer and cards of splats off while rendering; all comes back afterwards."""
     render, image = scene.render, scene.render.image_settings
     kept: list[tuple[Any, str, Any]] = [(render, "use_sequencer", render.use_sequencer)]
+    kept += [(cards, "hide_render", cards.hide_render) for cards in all_cards(scene)]
     kept += [(layer, "use_pass_z", layer.use_pass_z) for layer in scene.view_layers]
     codec = image.exr_codec
     with ExitStack() as stack:
@@ -69,6 +71,8 @@ def splat_output(scene: bpy.types.Scene) -> Iterator[None]:
         stack.callback(_put_back, scene, kept)
         stack.callback(_put_codec_back, scene, codec)
         render.use_sequencer = False
+        for cards in all_cards(scene):
+            cards.hide_render = True
         for layer in scene.view_layers:
             layer.use_pass_z = True
         yield
