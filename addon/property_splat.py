@@ -64,7 +64,7 @@ class LikenessSplat(bpy.types.PropertyGroup):
     )
     quality: FloatProperty(
         name="Quality",
-        description="Share of the splats that is shown, those first that are seen most: less is faster",
+        description="Share of the splats that is shown; these grow to cover for the others. Less is faster",
         subtype="FACTOR",
         min=0.01,
         max=1.0,

@@ -19,11 +19,12 @@ import numpy as np
 
 from ...core.errors import LikenessError, SettingsError, WorkerError
 from ...core.splat.composite import Picture
+from ...core.splat.thinning import thinned
 from ...core.splat.view import View
 from .splat_composite import read_picture
 from .splat_frames_camera import view_of
 from .splat_object import shows_splats
-from .splat_state import heads, path_of, problem_of, reduced, settings_of, splats_of, state_of
+from .splat_state import heads, path_of, problem_of, settings_of, splats_of, state_of
 
 Array = np.ndarray
 
@@ -173,7 +174,7 @@ class SplatDrawing:
         if abs(size - 1.0) < 1e-4:
             return path.absolute()
         copy = self._folder(index).with_name(f"splats_{index}.npz")
-        reduced(avatar, 1.0, size).save(copy)
+        thinned(avatar, 1.0, size).save(copy)
         return copy
 
     def _write(self, order: Path, track: _Track, splats: Path) -> None:

@@ -15,7 +15,7 @@ the eye.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from mathutils import Matrix
 
 from ...core.errors import LikenessError, SplatError
 from ...core.splat.splat_avatar import SplatAvatar
+from ...core.splat.thinning import thinned
 from .double import role_of
 from .mesh import MODEL_KEY
 from .splat_tie import Tie, arkit_weights, head_axes_matrix, to_head_axes
@@ -117,7 +118,7 @@ def problem_of(head: Any) -> str:
 
 
 def avatar_shown(head: Any) -> SplatAvatar | None:
-    """The splats that the settings ask for: the share that is seen most, in the size that was set."""
+    """The splats that the settings ask for: a share of them that covers the head, in the size set."""
     avatar, settings = splats_of(head), settings_of(head)
     if avatar is None:
         return None
@@ -127,7 +128,7 @@ def avatar_shown(head: Any) -> SplatAvatar | None:
     key = (id(avatar), share, size)
     if key not in _shown:
         # The whole one is kept beside the part, so that its id stays its own.
-        _put(_shown, key, (avatar, reduced(avatar, share, size)))
+        _put(_shown, key, (avatar, thinned(avatar, share, size)))
     return _shown[key][1]
 
 
@@ -169,19 +170,6 @@ def forget() -> None:
     _files.clear()
     _ties.clear()
     _shown.clear()
-
-
-def reduced(avatar: SplatAvatar, share: float, size: float) -> SplatAvatar:
-    """A share 0..1 of the splats, those that are seen most, each `size` times as large."""
-    gaussians = avatar.gaussians
-    count = max(1, round(share * len(gaussians)))
-    if count < len(gaussians):
-        scale = np.log(avatar.surface.rest_frames.scales)[gaussians.binding]
-        largest = np.sort(gaussians.log_scales, axis=1)[:, 1:].sum(axis=1) + 2.0 * scale
-        seen = largest - np.logaddexp(0.0, -gaussians.opacity_logits)
-        gaussians = gaussians.taken(np.sort(np.argsort(-seen, kind="stable")[:count]))
-    log_scales = gaussians.log_scales + np.float32(np.log(max(size, 1e-3)))
-    return replace(avatar, gaussians=replace(gaussians, log_scales=log_scales))
 
 
 _files: dict[Any, tuple[SplatAvatar | None, str]] = {}
