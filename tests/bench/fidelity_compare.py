@@ -106,7 +106,7 @@ class Comparison:
                 texture, at = next(tracked, texture), at + 1
             if not self._counts(index):
                 continue
-            yield self._seen(index, footage, texture)
+            yield self.seen(index, footage, texture)
 
     def _counts(self, index: int) -> bool:
         """What was held out counts, and some of what was not; of photos all or the one that was held out."""
@@ -115,7 +115,8 @@ class Comparison:
             return subject.is_held(index) or len(subject.kept) == subject.head.count
         return subject.is_held(index) or (index // 2) % SHOWN_STEP == 0
 
-    def _seen(self, index: int, footage: Array, texture: Array | None) -> Seen:
+    def seen(self, index: int, footage: Array, texture: Array | None) -> Seen:
+        """A sample of the footage (H, W, 3) uint8; texture: the track's picture (S, S, 3) uint8."""
         subject, head = self.subject, self.subject.head
         begin = time.process_time()
         renderer = self._renderer(footage)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures of a patch of Gaussians to train another patch on, and an avatar of a piece of the sample's movie."""
+"""Pictures of a patch of Gaussians to train another on, and an avatar of a piece of the sample's movie."""
 
 from __future__ import annotations
 
