@@ -86,7 +86,12 @@ def is_trained(root: Root) -> bool:
 
 def is_unfinished(root: Root) -> bool:
     """Whether a training of the avatar was stopped and can go on. Cheap."""
-    return bool(root.likeness.folder) and (folder_of(root) / _CHECKPOINT).is_file()
+    return bool(root.likeness.folder) and has_checkpoint(folder_of(root))
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """The same for the folder of an avatar."""
+    return (folder / _CHECKPOINT).is_file()
 
 
 def filmed_performance(root: Root) -> Any:

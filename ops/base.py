@@ -76,8 +76,6 @@ class JobAction(Action):
 
     job_label = "Working"
     """Shown in the panel while it runs."""
-    stopped_hint = "The scene is as it was."
-    """Said when a person stopped it."""
 
     def start(self, context: Context) -> Work:
         """Validate and begin. Raises LikenessError."""
@@ -86,6 +84,10 @@ class JobAction(Action):
     def finish(self, context: Context, result: Any) -> str:
         """Use the result; returns a sentence to report. Raises LikenessError."""
         raise NotImplementedError
+
+    def stopped_hint(self) -> str:
+        """What is said to a person who stopped it."""
+        return "The scene is as it was."
 
     def execute(self, context: Context) -> Result:
         """Block in scripts and in the background, go modal when a person clicked."""
@@ -136,7 +138,7 @@ class JobAction(Action):
             return {"PASS_THROUGH"}
         if SESSION.job.stop_requested:
             self.cancel(context)
-            return self._failed(Cancelled(f"{self.job_label} was stopped.", self.stopped_hint))
+            return self._failed(Cancelled(f"{self.job_label} was stopped.", self.stopped_hint()))
         over = self._work.poll()
         SESSION.job.progress, SESSION.job.text = self._work.progress, self._work.text
         SESSION.job.icon = previews.icon_of(getattr(self._work, "preview", ""))

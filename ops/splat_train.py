@@ -25,7 +25,6 @@ class TrainSplats(NeedsDouble, JobAction, bpy.types.Operator):
     # Without REGISTER: the redo panel would train anew at each change, and the window wait for it.
     bl_options = {"UNDO"}
     job_label = "Training"
-    stopped_hint = "What was learned is kept: train again to go on."
 
     preset: EnumProperty(
         name="Preset",
@@ -53,13 +52,18 @@ class TrainSplats(NeedsDouble, JobAction, bpy.types.Operator):
     def start(self, context: Context) -> Work:
         """Let the worker train; what it lacks stays in the panel, with the way to mend it."""
         root = session.require_root(context)
-        self._root = root.session_uid
+        self._root, self._folder = root.session_uid, splatting.folder_of(root)
         SESSION.lacking.pop("splats", None)
         try:
             return splatting.train_job(root, self.preset, self.resume)
         except preferences.EnvironmentMissing as error:
             SESSION.lacking["splats"] = error.message
             raise
+
+    def stopped_hint(self) -> str:
+        """Whether there is something to go on from."""
+        kept = splatting.has_checkpoint(self._folder)
+        return "What was learned is kept: train to go on." if kept else JobAction.stopped_hint(self)
 
     def finish(self, context: Context, result: Any) -> str:
         """Put them on, unless the double was removed meanwhile."""

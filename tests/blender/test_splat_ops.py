@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bpy
@@ -257,3 +258,11 @@ def test_a_damaged_file_is_said_in_the_panel_and_the_mesh_comes_back_at_loading(
 def test_saved_paths_are_relative_to_the_file(folder, worker):
     bpy.ops.likeness.train_splats()
     assert head().likeness.splat.path.startswith("//")
+
+
+def test_what_is_said_of_a_stopped_training(folder, module):
+    """There is something to go on from only after the first steps."""
+    operator, running = module("ops.splat_train").TrainSplats, SimpleNamespace(_folder=folder / "Ada.avatar")
+    assert operator.stopped_hint(running) == "The scene is as it was."
+    (folder / "Ada.avatar" / "splats.checkpoint.npz").write_bytes(b"state")
+    assert "What was learned is kept" in operator.stopped_hint(running)
