@@ -37,6 +37,7 @@ from tests.bench.fidelity_metrics import Lpips
 from tests.bench.fidelity_subject import CAPTURES, available, subjects
 from tests.bench.splat_avatar_score import Row, figures, sheet
 from tests.bench.splat_avatar_subject import avatar_of, on_the_mesh
+from tests.bench.splat_avatar_turned import turned
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "out" / "bench" / "splat_avatar"
@@ -86,6 +87,7 @@ def measured(name: str, out: Path, steps: int, preset: str) -> dict[str, float]:
     rows = [Row.of(arrays, seen) for seen in on_the_mesh(subject, held, preset_of(preset).resolution)]
     wanted = spread_out(subject.head.performance.weights, arrays["samples"], ROWS)
     NOTES.append(f"sheet: {sheet([row for row in rows if row.sample in wanted], out / f'{name}.png')}")
+    NOTES.append(f"from all sides: {turned(avatar, out / f'{name}_turned.png')}")
     NOTES.append(
         f"{name}: {told['gaussians']} Gaussians of degree {told['degree']} with {told['latents']} latents, "
         f"{told['steps']} steps on {told['pictures']} pictures, {len(rows)} tested; left out: "
