@@ -55,7 +55,7 @@ def add_head(double: Double, path: Path, bone: str | None) -> bpy.types.Object:
         head.hide_probe_volume = head.hide_probe_sphere = head.hide_probe_plane = True
     settings = settings_of(head)
     settings.body = double.body
-    settings.path = _relative(path)
+    settings.path = str(path.absolute())  # Blender does not keep relative ones of ours up at Save As
     parent_to_head(head, double.armature, bone)
     _update_proxy(head, avatar)
     apply_show(head)
@@ -144,16 +144,6 @@ def tidy(scene: bpy.types.Scene) -> None:
 
 _counts: dict[int, int] = {}
 """Of objects in each scene, when last looked."""
-
-
-def _relative(path: Path) -> str:
-    """Beside a saved file relative to it, as other paths are by the user's preferences."""
-    if bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
-        try:
-            return bpy.path.relpath(str(path))
-        except ValueError:  # another drive on Windows
-            pass
-    return str(path)
 
 
 def _update_proxy(head: Any, avatar: SplatAvatar) -> None:

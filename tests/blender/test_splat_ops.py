@@ -255,9 +255,13 @@ def test_a_damaged_file_is_said_in_the_panel_and_the_mesh_comes_back_at_loading(
     assert "Likeness Hide Head" not in bpy.data.objects[body].modifiers
 
 
-def test_saved_paths_are_relative_to_the_file(folder, worker):
+def test_a_file_saved_elsewhere_finds_its_splats(folder, worker):
     bpy.ops.likeness.train_splats()
-    assert head().likeness.splat.path.startswith("//")
+    (folder / "elsewhere").mkdir()
+    path = str(folder / "elsewhere" / "scene.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    assert part("addon.scene.splat_state").problem_of(head()) == ""
 
 
 def test_what_is_said_of_a_stopped_training(folder, module):
