@@ -58,8 +58,10 @@ class ExpressionBasis:
         return cls(np.zeros(_WEIGHTS, np.float32), np.zeros((0, _WEIGHTS), np.float32), zero, zero)
 
     def latent(self, weights: Array) -> Array:
-        """(T, R) float32 of weights (T, 52), or (R,) of (52,), in the order of ARKIT_NAMES."""
-        weights = np.asarray(weights, np.float32)
+        """(T, R) float32 of weights (T, 52), or (R,) of (52,), in the order of ARKIT_NAMES. Columns after
+        the 52 are a head's own and do not count.
+        """
+        weights = np.asarray(weights, np.float32)[..., :_WEIGHTS]
         if weights.shape[-1:] != (_WEIGHTS,):
             raise SplatError(f"The Gaussians need {_WEIGHTS} weights, not {weights.shape}.")
         return np.clip((weights - self.mean) @ self.directions.T, self.low, self.high)

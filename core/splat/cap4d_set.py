@@ -8,7 +8,7 @@ nothing to another model.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,13 +61,15 @@ def from_cap4d(
     limit: int = LIMIT,
     folders: Sequence[Path] = (),
     models: Sequence[Path] = (),
+    scores: Callable[[Array, Array], Array] | None = None,
     progress: Progress = silent,
 ) -> TrainingSet:
     """The pictures of a reference folder, of CAP4D's `mmdm` folder, or of a folder that has both.
 
     flame: the user's FLAME 2023 without a jaw with CAP4D's blink shape beside it, by file or by name in
-    `folders`. The other arguments as `training_set`. Every shot has its own `vertices` of the set's
-    `surface`; its ARKit weights are not known and 0.
+    `folders`. scores: gives weights (T, 52) for expressions (T, 65) and eye rotations (T, 3). The other
+    arguments as `training_set`. Every shot has its own `vertices` of the set's `surface`; without `scores`
+    its ARKit weights are not known and 0.
 
     ModelError without the model, CaptureError for damaged files, SplatError for too few pictures.
     """
@@ -105,7 +107,7 @@ def from_cap4d(
     if len(cuts) < len(found):
         left_out["no person found"] = len(found) - len(cuts)
     refuse_few(len(cuts), FEWEST_PHOTOS, Path(folder).name, left_out)
-    shots = _shots(cuts, sources, posed, every)
+    shots = _shots(cuts, sources, posed, _weights(sources, scores), every)
     kind = "given" if len(given) == len(sources) else "segmented"
     return TrainingSet(shots, Path(folder).name, False, surface, left_out, kind)
 
@@ -180,17 +182,37 @@ def _masked(picture: Seen, segmenter: Segmenter, given: dict[int, Member]) -> It
     yield from (picture,) if picture.sample in given else segmented((picture,), segmenter)
 
 
+def _weights(sources: Sequence[Source], scores: Callable[[Array, Array], Array] | None) -> Array:
+    """(S, 52) float32."""
+    if scores is None:
+        return np.zeros((len(sources), len(ARKIT_NAMES)), np.float32)
+    expression, eyes = (
+        np.stack([getattr(source.fit, name)[source.frame] for source in sources])
+        for name in ("expr", "eye_rot")
+    )
+    return scores(expression, eyes)
+
+
 def _shots(
-    cuts: Sequence[Cut], sources: Sequence[Source], posed: Sequence[Array], every: int
+    cuts: Sequence[Cut], sources: Sequence[Source], posed: Sequence[Array], weights: Array, every: int
 ) -> tuple[Shot, ...]:
     shots = []
     for number, (cut, layers) in enumerate(zip(cuts, composed(cuts), strict=True)):
         source = sources[cut.sample]
         gaze = np.tile(gaze_of(source.fit.eye_rot[source.frame : source.frame + 1]), (2, 1))
-        weights = np.zeros(len(ARKIT_NAMES), np.float32)
         corner = (cut.box.x, cut.box.y)
         held = number % every != 0
         shots.append(
-            Shot(cut.sample, cut.image, *layers, corner, cut.view, weights, gaze, held, posed[cut.sample])
+            Shot(
+                cut.sample,
+                cut.image,
+                *layers,
+                corner,
+                cut.view,
+                weights[cut.sample],
+                gaze,
+                held,
+                posed[cut.sample],
+            )
         )
     return tuple(shots)

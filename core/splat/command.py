@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arguments import existing_folder
-from ..avatar import SUFFIX, Avatar
-from ..errors import Cancelled, CaptureError, SettingsError, WorkerError
+from ..avatar import Avatar
+from ..errors import Cancelled, SettingsError, WorkerError
 from ..progress import Progress, subrange
+from .flame_command import add_flame_options, add_import, flame_fit, is_cap4d, run_train_cap4d
 from .presets import PRESETS
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ def add_splat(
 ) -> None:
     """Declare it with what it does."""
     verb = verbs.add_parser("splat", help="train, animate and export Gaussians of an avatar")
-    deeds = verb.add_subparsers(dest="deed", required=True, metavar="train|animate|export|frames")
+    deeds = verb.add_subparsers(dest="deed", required=True, metavar="train|animate|export|import|frames")
     _add_train(deeds, common)
     _add_animate(deeds, common)
     _add_export(deeds, common)
+    add_import(deeds, common)
     frames = deeds.add_parser("frames", parents=[common], help="draw the frames of a job of Blender's")
     frames.add_argument("job", type=Path, metavar="JOB.npz")
     frames.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
@@ -45,9 +47,9 @@ def add_splat(
 
 def _add_train(deeds: Any, common: argparse.ArgumentParser) -> None:
     train = deeds.add_parser(
-        "train", parents=[common], help="make the Gaussians of an avatar from its footage"
+        "train", parents=[common], help="make the Gaussians of an avatar from its footage, or from CAP4D's"
     )
-    train.add_argument("avatar", type=Path, metavar="NAME.avatar")
+    train.add_argument("avatar", type=Path, metavar="NAME.avatar|CAP4D_FOLDER")
     train.add_argument("--preset", choices=tuple(PRESETS), default="default", help="default: default")
     train.add_argument(
         "--performance", default="", metavar="NAME", help="whose footage; default: the first that was tracked"
@@ -55,6 +57,7 @@ def _add_train(deeds: Any, common: argparse.ArgumentParser) -> None:
     train.add_argument("--capture", type=Path, metavar="CAPTURE", help="where the footage lies now")
     train.add_argument("--resume", action="store_true", help="go on where a cancelled run stopped")
     train.add_argument("--device", choices=DEVICES, default="auto", help="default: auto")
+    add_flame_options(train)
     _add_models(train)
     train.set_defaults(run=run_train)
 
@@ -143,11 +146,12 @@ def _add_models(verb: argparse.ArgumentParser) -> None:
 
 def run_train(options: argparse.Namespace, progress: Progress) -> Outcome:
     """Train, and tell how well the footage is met."""
-    _refuse_capture(options.avatar)
-    avatar = Avatar.load(options.avatar)
     try:
+        if is_cap4d(options):
+            return run_train_cap4d(options, progress)
         from .train import train
 
+        avatar = Avatar.load(options.avatar)
         report = train(
             avatar,
             options.preset,
@@ -165,17 +169,6 @@ def run_train(options: argparse.Namespace, progress: Progress) -> Outcome:
     lines = [f"{avatar.splats_path}: {report['gaussians']} Gaussians in {report['seconds']:.0f} s"]
     where = "in the footage" if report.get("tested_on_trained") else "in pictures that were not trained on"
     return value, [*lines, f"  {report['psnr_db']:.1f} dB {where}, SSIM {report['ssim']:.3f}"]
-
-
-def _refuse_capture(folder: Path) -> None:
-    """CaptureError for pictures that no avatar was made of yet."""
-    if not (folder / "avatar.json").exists() and any(
-        (folder / name).exists() for name in ("fit.npz", "mmdm")
-    ):
-        raise CaptureError(
-            f"{folder.name} is a folder of CAP4D's, and no avatar yet.",
-            f"Make one of it first: avatar {folder.name} -o {folder.name}{SUFFIX}",
-        )
 
 
 def run_animate(options: argparse.Namespace, progress: Progress) -> Outcome:
@@ -263,13 +256,13 @@ def _playing(
 
     avatar = Avatar.load(options.avatar)
     progress(0.0, "read", f"Reading {avatar.name}")
-    player = Player.of(avatar, options.models)
+    player = Player.of(avatar, options.models, options.flame, options.mapping)
     still = form in STILL
     if still and options.time is None:
         if options.performance or options.fit:
             raise SettingsError(f"A {form} holds one moment.", "Say which with --time.")
         return avatar, player, Driving.nobody(), Acting.rest()
-    driven = driving(
+    driven = flame_fit(player, options, progress) or driving(
         avatar,
         options.performance,
         options.fit,
@@ -287,7 +280,7 @@ def _playing(
         first = played.time[0] if options.start is None else options.start
         played = played.sliced(first, played.time[-1] if options.end is None else options.end)
     # The usual pose is that of the whole performance, whatever part of it is played.
-    acting = driven.acting_of(played)
+    acting = player.exactly(driven.acting_of(played), played)
     return avatar, player, driven, acting
 
 

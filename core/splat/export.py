@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from .acting import Acting
 from .files.animated_ply import FORMS
 from .gaussians import Gaussians
 from .player import Player
+from .turn_sh import turned
 from .world import local_gaussians, world_gaussians
 
 Array = np.ndarray
@@ -148,8 +149,11 @@ def export_gaussian_avatars(
     """As a model folder of GaussianAvatars; SplatError for a head that is not FLAME's."""
     from ..files import atomic_folder
     from .files.gaussian_avatars import FlameGaussians, write_gaussian_avatar
+    from .flame_avatar import FlamePlayer
+    from .flame_take import flame_take, mean_turn
 
-    model = load_model(avatar.model, folders)
+    of_flame = player if isinstance(player, FlamePlayer) else None
+    model = of_flame.model if of_flame else load_model(avatar.model, folders)
     if model.name != "flame":
         raise SplatError(
             f"GaussianAvatars holds Gaussians on FLAME's triangles; those of {avatar.name!r} are on "
@@ -157,16 +161,20 @@ def export_gaussian_avatars(
             "Export an animated PLY, or frames, instead.",
         )
     take, lines = None, []
-    if performance is not None and performance.flame:
+    if of_flame is not None:
+        take, lines = flame_take(of_flame, performance, folders)
+    elif performance is not None and performance.flame:
         from ..fit.flame_kept import is_kept, kept_take
 
         take = kept_take(performance) if is_kept(performance) else None
-    if take is None:
+    if take is None and not lines:
         lines.append("  without flame_param.npz: no performance has FLAME's parameters (see export-fit)")
     weights = np.zeros((1, 52), np.float32) if performance is None else performance.weights
     latent = player.splats.gaussians.basis.latent(weights).mean(axis=0)
     binding = _flame_faces(player, model)[player.splats.gaussians.binding]
     local = local_gaussians(player.splats, latent)
+    if take is not None:
+        local = replace(local, sh=turned(local.sh, np.tile(mean_turn(take), (len(local), 1, 1))))
     with atomic_folder(output) as folder:
         write_gaussian_avatar(folder, FlameGaussians(local, binding, take))
     return Export({"take": take is not None}, lines)

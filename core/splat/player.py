@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ..avatar import Avatar
 from ..errors import SplatError
 from ..head import load_model
 from ..head.expressed import ExpressedHead
+from ..performance import Performance
 from ..person import rest_of
 from .acting import Acting
 from .gaussians import Activated
@@ -23,23 +24,42 @@ from .view import View
 Array = np.ndarray
 
 
+class Head(Protocol):
+    """What carries Gaussians."""
+
+    def points(self, weights: Array, gaze: Array) -> Array:
+        """(n, 3) float32 metres, head frame."""
+        ...
+
+
 class Player:
     """Gaussians, and the head that carries them."""
 
-    def __init__(self, splats: SplatAvatar, head: ExpressedHead) -> None:
+    def __init__(self, splats: SplatAvatar, head: Head) -> None:
         """`head`: the rows of the Gaussians' surface."""
         self.splats, self.head = splats, head
 
     @staticmethod
-    def of(avatar: Avatar, folders: Sequence[Path] = ()) -> Player:
+    def of(
+        avatar: Avatar, folders: Sequence[Path] = (), flame: str = "", mapping: Path | None = None
+    ) -> Player:
         """Of an avatar that was trained. SplatError for one without Gaussians or with those of another head.
 
-        `folders`: where the user's head models are.
+        `folders`: where the user's head models are. flame, mapping: the user's, for an avatar of FLAME.
         """
         splats = splats_of(avatar)
+        if avatar.model.startswith("flame"):
+            from .flame_avatar import FlamePlayer
+
+            return FlamePlayer.of_flame(avatar, splats, folders, flame, mapping)
         model = load_model(avatar.model, folders)
         splats.require_model(model)
         return Player(splats, ExpressedHead(model, rest_of(model, avatar), splats.surface.rows))
+
+    def exactly(self, acting: Acting, performance: Performance) -> Acting:
+        """The acting of a performance with what its source says of this very head; here nothing more."""
+        del performance
+        return acting
 
     def vertices(self, weights: Array, gaze: Array) -> Array:
         """(n, 3) float32 metres, head frame, rows of the surface."""

@@ -62,7 +62,7 @@ class SplatAvatar:
 
     def require_model(self, model: HeadModel) -> None:
         """SplatError unless the Gaussians were made for this head model, or for one of the same triangles."""
-        if self.model == model.name and (self.model_sha256 == model.sha256 or self._rides_on(model)):
+        if self.model == model.name and (self.model_sha256 == model.sha256 or self.rides_on(model)):
             return
         same = self.model == model.name
         which = f"another version of {model.name!r}" if same else f"{self.model!r}, not for {model.name!r}"
@@ -71,7 +71,7 @@ class SplatAvatar:
             "Train them again for this avatar.",
         )
 
-    def _rides_on(self, model: HeadModel) -> bool:
+    def rides_on(self, model: HeadModel) -> bool:
         """Whether the triangles are those of the model's atlas."""
         from ..head.atlas import load_atlas
 

@@ -137,7 +137,7 @@ def test_a_folder_of_cap4d_is_told_from_an_avatar(tmp_path, capsys):
     (tmp_path / "fit.npz").write_bytes(b"")
     status, _, err = run(capsys, "train", tmp_path)
     assert status == 1
-    assert "is a folder of CAP4D's, and no avatar yet. Make one of it first: avatar" in err
+    assert "is a folder of CAP4D's, and no avatar yet. Name the one to make with -o NAME.avatar" in err
 
 
 def test_the_presets_can_be_chosen(capsys):
