@@ -205,6 +205,20 @@ def test_what_cannot_be_rendered_is_refused_in_a_sentence(stage, tmp_path):
         render(stage, tmp_path)
 
 
+@pytest.mark.slow
+def test_the_worker_draws_what_the_order_says(stage, tmp_path):
+    """The real one, which compiles its kernels first where the extension is new."""
+    pytest.importorskip("numba", reason="this Python has no worker's packages")
+    stage.scene.render.film_transparent = True
+    stage.double.body.visible_camera = False
+    plain = silhouette(stage, tmp_path / "plain")
+    done = part("addon.splat_queue").render_splat_frames(stage.scene, tmp_path / "real", [1])
+    shown = bytes_of(done.paths[0])
+    drawn = (shown[..., 3] > 128) & (np.abs(shown[..., :3].astype(int) - 128).max(axis=2) < 30)  # grey
+    drawn, plain = drawn[:NECK], plain[:NECK]
+    assert (drawn & plain).sum() > 0.85 * (drawn | plain).sum()
+
+
 def test_a_size_that_was_set_is_drawn_and_quality_is_the_viewports(stage, tmp_path):
     settings = stage.head.likeness.splat
     settings.quality, settings.size = 0.2, 1.5
