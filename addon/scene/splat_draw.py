@@ -20,6 +20,7 @@ from typing import Any
 import bpy
 import gpu as _gpu
 import numpy as np
+from mathutils import Color
 
 from . import splat_gpu
 from .splat_gpu import Canvas, SplatPainter, lay_over
@@ -200,26 +201,19 @@ def _scene_depth(context: Any, graph: Any, matrices: Any, width: int, height: in
     return drawn_depth(graph, space, matrices[0], matrices[1], width, height)
 
 
-def _backdrop(context: Any) -> tuple[float, float, float]:
-    """Display values of what is behind most of a view, as far as one can tell; never quite black."""
+def _backdrop(context: Any) -> Sequence[float]:
+    """Linear colour of what is behind most of a view, as far as one can tell; never quite black."""
     shading = getattr(context.space_data, "shading", None)
-    colour = np.full(3, 0.4)
+    colour: Any = (0.13, 0.13, 0.13)
     if shading is not None and shading.type in {"SOLID", "WIREFRAME"}:
         if shading.background_type == "VIEWPORT":
-            colour = display_values(np.array(shading.background_color))
+            colour = shading.background_color
         elif shading.background_type == "WORLD" and context.scene.world is not None:
-            colour = display_values(np.array(context.scene.world.color))
+            colour = context.scene.world.color
         else:
-            theme: Any = context.preferences.themes[0].view_3d
-            colour = np.array(theme.space.gradients.high_gradient)
-    red, green, blue = np.clip(colour[:3], 0.05, 1.0).tolist()
-    return red, green, blue
-
-
-def display_values(linear: Array) -> Array:
-    """Linear light as sRGB."""
-    curve = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
-    return np.where(linear <= 0.0031308, 12.92 * linear, curve)
+            colour = context.preferences.themes[0].view_3d.space.gradients.high_gradient
+            colour = Color(colour).from_srgb_to_scene_linear()
+    return [min(max(value, 0.004), 1.0) for value in colour]
 
 
 def _canvas(width: int, height: int) -> Canvas:

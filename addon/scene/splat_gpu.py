@@ -151,14 +151,14 @@ class SplatPainter:
 def lay_over(canvas: Canvas, backdrop: Sequence[float] | None = None) -> None:
     """Put a canvas over the framebuffer that is bound, of the same size.
 
-    backdrop: where the framebuffer is Blender's overlay, what is seen behind it mostly, three display values
-    above 0; None for a framebuffer of display values.
+    backdrop: where that is Blender's overlay, linear red, green, blue above 0 of what is mostly seen behind
+    it; None for a framebuffer of display values.
     """
     with _state():
         shader = _over_shader()
         shader.bind()
         shader.uniform_sampler("source", canvas.picture)
-        shader.uniform_float("backdrop", (*(backdrop or (0.5, 0.5, 0.5)), 1.0))
+        shader.uniform_float("backdrop", (*(backdrop or (1.0, 1.0, 1.0)), 1.0))
         shader.uniform_int("display", int(backdrop is None))
         gpu.state.blend_set("ALPHA_PREMULT")
         _strip().draw(shader)

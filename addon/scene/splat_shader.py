@@ -166,9 +166,6 @@ void main() {
 """
 
 _OVER = """
-vec3 linear(vec3 value) {
-  return mix(value / 12.92, pow((value + 0.055) / 1.055, vec3(2.4)), step(0.04045, value));
-}
 void main() {
   vec4 texel = texelFetch(source, ivec2(gl_FragCoord.xy), 0);
   vec3 value = clamp(texel.xyz, 0.0, 1.0);
@@ -177,10 +174,12 @@ void main() {
     over = vec4(value, 1.0 - through);
     return;
   }
-  // Blender lays its overlay over the scene in linear light; splats belong over it in display values. Over
-  // black and over the backdrop the numbers are chosen so that both give the same.
-  vec3 behind = linear(backdrop.xyz), wanted = linear(min(value + through * backdrop.xyz, 1.0));
-  float kept = clamp(dot((wanted - linear(value)) / behind, vec3(1.0 / 3.0)), 0.0, 1.0);
+  // Blender mixes its overlay with the scene as powers of 2.2 of display values, whatever the view transform
+  // (measured in 4.5 to 5.2); splats belong over the scene in display values themselves. The numbers are
+  // chosen so that both give the same over black and over the backdrop.
+  vec3 behind = backdrop.xyz, shown = pow(behind, vec3(1.0 / 2.2)), black = pow(value, vec3(2.2));
+  vec3 wanted = pow(min(value + through * shown, 1.0), vec3(2.2));
+  float kept = clamp(dot((wanted - black) / behind, vec3(1.0 / 3.0)), 0.0, 1.0);
   over = vec4(max(wanted - kept * behind, 0.0), 1.0 - kept);
 }
 """

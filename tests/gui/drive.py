@@ -19,6 +19,7 @@ sys.path.insert(0, str(SHARED))
 
 import compress  # noqa: E402
 import robot  # noqa: E402
+import splats  # noqa: E402
 from facts import (  # noqa: E402
     FACTS,
     MODULE,
@@ -285,7 +286,7 @@ def take_leave() -> robot.Wait:
 
 STEPS = (
     install, open_tab, stop_with_escape, import_capture, look, panels, undo_and_redo, *compress.STEPS,
-    compress.tidy, track_footage, show_on_footage, face_panel, preferences, take_leave,
+    compress.tidy, *splats.STEPS, track_footage, show_on_footage, face_panel, preferences, take_leave,
 )  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def stage(shared: Path, zip_path: Path, capture: Path) -> None:
         shutil.copytree(capture, shared / "capture" / capture.name)
     else:
         shutil.copy(capture, shared / "capture" / capture.name)
-    for name in ("drive.py", "robot.py", "facts.py", "compress.py"):
+    for name in ("drive.py", "robot.py", "facts.py", "compress.py", "splats.py"):
         shutil.copy(HERE / name, shared / name)
 
 
