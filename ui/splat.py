@@ -11,6 +11,7 @@ from ..addon import checks, session, splatting
 from ..addon.kinds import Context, Layout, Root
 from ..addon.runtime import SESSION
 from ..addon.scene.splat_draw import STATUS
+from ..addon.scene.splat_instances import cards_of
 from ..addon.scene.splat_state import problem_of
 from ..ops.ids import Op
 from .common import DoublePanel, draw_checks, draw_job, draw_text, split_column
@@ -63,6 +64,9 @@ class SplatPanel(DoublePanel, bpy.types.Panel):
         row.operator(Op.ADD_SPLATS, text="Update", icon="FILE_REFRESH").filepath = ""
         row.operator(Op.EXPORT_SPLATS, text="Export...", icon="EXPORT")
         row.operator(Op.REMOVE_SPLATS, text="", icon="TRASH")
+        made = cards_of(head) is not None
+        text = "Remove Cards" if made else "Make Cards for Other Engines"
+        box.operator(Op.SPLAT_INSTANCES, text=text, icon="MESH_GRID").remove = made
 
     def _draw_training(self, layout: Layout, context: Context, root: Root) -> None:
         if draw_job(layout):

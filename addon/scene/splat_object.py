@@ -19,6 +19,7 @@ from .double import Double, tag
 from .mesh import BLEND_ATTRIBUTE, ROW_ATTRIBUTE
 from .placement import parent_to_head
 from .splat_hiding import hair_of, hide_head, is_hidden, release, show_head
+from .splat_instances import remove_cards
 from .splat_proxy import proxy_of, write_proxy
 from .splat_state import ROLE, body_of, heads, is_head, path_of, problem_of, settings_of
 from .splat_tie import Tie
@@ -65,6 +66,7 @@ def add_head(double: Double, path: Path, bone: str | None) -> bpy.types.Object:
 def remove_head(head: Any) -> None:
     """Take a Gaussian head out of the file; the double has its own back."""
     body, mesh = body_of(head), head.data
+    remove_cards(head)
     if body is not None:
         show_head(body)
     bpy.data.objects.remove(head)

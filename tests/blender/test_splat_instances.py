@@ -151,3 +151,7 @@ def test_final_frames_have_the_splats_themselves_and_cards_can_go_again(stage):
     assert bpy.ops.likeness.splat_instances(remove=True) == {"FINISHED"}
     assert instances.cards_of(head) is None
     assert len(bpy.data.meshes) == meshes - 1
+    instances.add_cards(scene, head)
+    part("addon.scene.splat_object").remove_head(head)
+    assert not instances.all_cards(scene)
+    assert len(bpy.data.meshes) == meshes - 2
