@@ -150,7 +150,7 @@ def export_gaussian_avatars(
     from ..files import atomic_folder
     from .files.gaussian_avatars import FlameGaussians, write_gaussian_avatar
     from .flame_avatar import FlamePlayer
-    from .flame_take import flame_take, mean_turn
+    from .flame_take import flame_take, mean_turn, whole_sh, with_teeth
 
     of_flame = player if isinstance(player, FlamePlayer) else None
     model = of_flame.model if of_flame else load_model(avatar.model, folders)
@@ -174,7 +174,9 @@ def export_gaussian_avatars(
     binding = _flame_faces(player, model)[player.splats.gaussians.binding]
     local = local_gaussians(player.splats, latent)
     if take is not None:
+        take = with_teeth(take)
         local = replace(local, sh=turned(local.sh, np.tile(mean_turn(take), (len(local), 1, 1))))
+    local = replace(local, sh=whole_sh(local.sh))
     with atomic_folder(output) as folder:
         write_gaussian_avatar(folder, FlameGaussians(local, binding, take))
     return Export({"take": take is not None}, lines)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..avatar import Avatar
-from ..errors import LikenessError, ModelError, SettingsError, SplatError
+from ..errors import Cancelled, LikenessError, ModelError, SettingsError, SplatError
 from ..files import read_npz, write_npz
 from ..fit.fit_npz import read_fit
 from ..fit.flame_exchange import gaze_of, performance_of
@@ -24,7 +24,7 @@ from ..fit.gaze import look_weights
 from ..fit.mapping import Mapping, read_published
 from ..head import HeadModel, load_model, model_path
 from ..head.flame.compile import load_flame
-from ..head.flame.model import CAP4D_EXPRESSIONS, VERTICES, FlameModel
+from ..head.flame.model import CAP4D, CAP4D_EXPRESSIONS, VERTICES, FlameModel
 from ..head.library import compiled
 from ..performance import Performance
 from ..progress import Progress, silent
@@ -94,7 +94,7 @@ def rig_of(
 def read_mapping(path: Path, flame: FlameModel) -> Mapping:
     """A mapping to a release; SettingsError for one to another."""
     mapping = read_published(path) if path.is_dir() else Mapping.load(path)
-    count = len(flame.at(np.zeros(1, int), mode_of(flame)).expressions)
+    count = CAP4D_EXPRESSIONS if mode_of(flame) == CAP4D else len(flame.expressions)
     if mapping.expression_count != count:
         raise SettingsError(
             f"{path.name} gives {mapping.expression_count} expressions of {mapping.variant or 'a model'}; "
@@ -186,6 +186,8 @@ def derived_mapping(
 
     try:
         return open_flame(str(path), flame.variant, folders=folders, progress=progress).mapping()
+    except Cancelled:
+        raise
     except (LikenessError, ImportError) as problem:
         return problem.message if isinstance(problem, LikenessError) else str(problem)
 

@@ -53,7 +53,9 @@ class FlameRig:
         self.shape = np.asarray(shape, np.float64)
         self.offset = None if offset is None else np.asarray(offset, np.float64)
         wanted = np.arange(len(flame.template)) if rows is None else np.asarray(rows)
-        part = flame.at(wanted, self.mode)
+        part = flame.whole if self.mode == STANDARD else flame.cap4d
+        if len(wanted) < len(part.rows):
+            part = flame.at(wanted, self.mode)
         self.origin = origin_of(flame, self.shape)
         """(3,) metres: the head frame's origin in FLAME's frame."""
         template = shaped(part, self.shape)

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import ModelError
-from ..fit.flame_param import FlameTake
+from ..fit.flame_param import WITH_TEETH, FlameTake
 from ..head import model_path
 from ..head.flame.compile import load_flame
 from ..head.flame.forward import local_vertices, matrices
@@ -48,6 +49,27 @@ def flame_take(
     left = 1000 * float(np.sqrt(np.mean(np.sum((away - offset) ** 2, axis=2))))
     told = f"  carried over to FLAME {flame.variant}: {left:.2f} mm rms off in all"
     return FlameTake(found, offset.astype(np.float32)), [told]
+
+
+def with_teeth(take: FlameTake) -> FlameTake:
+    """The take as GaussianAvatars' viewers take it: offsets for the vertices of its teeth too."""
+    offset = np.zeros((WITH_TEETH, 3), np.float32)
+    if take.static_offset is not None:
+        offset[: len(take.static_offset)] = take.static_offset
+    return replace(take, static_offset=offset)
+
+
+def whole_sh(sh: Array) -> Array:
+    """(n, 16, 3): harmonics up to degree 3, which those viewers insist on."""
+    full = np.zeros((len(sh), 16, 3), np.float32)
+    full[:, : sh.shape[1]] = sh
+    return full
+
+
+def used_sh(sh: Array) -> Array:
+    """The inverse of `whole_sh`: without the highest degrees where they are all 0."""
+    degree = next((d for d in (3, 2, 1) if np.any(sh[:, d * d : (d + 1) ** 2])), 0)
+    return sh[:, : (degree + 1) ** 2]
 
 
 def mean_turn(take: FlameTake) -> Array:

@@ -33,7 +33,7 @@ from .files.checkpoint import read_cap4d_checkpoint
 from .files.gaussian_avatars import FlameGaussians, read_gaussian_avatar
 from .flame_avatar import derived_mapping, flame_path, keep, read_mapping
 from .flame_rig import FlameRig
-from .flame_take import mean_turn
+from .flame_take import mean_turn, used_sh
 from .splat_avatar import SplatAvatar
 from .surface import HeadSurface
 from .turn_sh import turned
@@ -191,7 +191,7 @@ def _bound(given: FlameGaussians, surface: HeadSurface, faces: Array) -> tuple[B
     rows = np.flatnonzero(binding >= 0)
     rows = rows[np.argsort(binding[rows], kind="stable")]
     local = given.local
-    sh = local.sh[rows]
+    sh = used_sh(local.sh)[rows]
     if given.take is not None:
         sh = turned(sh, np.tile(mean_turn(given.take).T, (len(rows), 1, 1)))
     names = ("means", "log_scales", "rotations", "opacity_logits")

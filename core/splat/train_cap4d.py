@@ -29,7 +29,7 @@ from .cap4d_folder import Source, sources_in
 from .cap4d_set import from_cap4d
 from .device import chosen as chosen_device
 from .expression_basis import fit_basis
-from .flame_avatar import Scores, derived_mapping, flame_path, keep, read_mapping
+from .flame_avatar import MAPPING, Scores, derived_mapping, flame_path, keep, read_mapping
 from .flame_rig import FlameRig
 from .initial import initial
 from .presets import SplatPreset, preset_of
@@ -84,8 +84,10 @@ def train_cap4d(
     chosen, folder, output = preset_of(preset), folder.absolute(), output.absolute()
     before = _check_output(output)
     sources = sources_in(folder)
-    path = _flame(folder, flame, folders)
+    path = _flame(folder, flame, folders, before)
     release = load_flame(path)
+    kept = output / MAPPING
+    mapping = mapping or (kept if before is not None and kept.is_file() else None)
     told = _mapping(path, release, mapping, folders, subrange(progress, 0.0, 0.05))
     known = told if isinstance(told, Mapping) else None
     scores = Scores.of(release, known)
@@ -102,6 +104,7 @@ def train_cap4d(
     try:
         checkpoint = _checkpoint(avatar, shots, trainer.settings, resume)
         avatar.save()
+        keep(avatar, known)
         run = Run(trainer, checkpoint, subrange(progress, _CUTTING, 0.99))
         state = checkpoint.load()
         if state is not None:
@@ -118,7 +121,6 @@ def train_cap4d(
         "notes": [] if isinstance(told, Mapping) else [_without(told)],
     }
     trainer.result(report).save(avatar.splats_path)
-    keep(avatar, known)
     _add_references(avatar, folder, rig, scores)
     avatar.provenance["splats"] = {"preset": preset, "pictures": folder.name}
     avatar.save()
@@ -189,9 +191,10 @@ def _check_output(output: Path) -> Avatar | None:
     return avatar
 
 
-def _flame(folder: Path, flame: str, folders: Sequence[Path]) -> Path:
+def _flame(folder: Path, flame: str, folders: Sequence[Path], before: Avatar | None) -> Path:
+    kept = before.provenance.get("flame") if before else None
     try:
-        return flame_path(MODEL, folders, flame)
+        return flame_path(MODEL, folders, flame, kept if isinstance(kept, str) else "")
     except ModelError as problem:
         if flame:
             raise
@@ -205,7 +208,7 @@ def _mapping(
     path: Path, flame: FlameModel, given: Path | None, folders: Sequence[Path], progress: Progress
 ) -> Mapping | str:
     """The user's or a derived one, or why there is none."""
-    flame.at(np.zeros(1, int), "cap4d")  # another release, or one without its blink, is refused before
+    _ = flame.cap4d  # another release, or one without its blink shape, is refused before it is looked for
     if given is not None:
         return read_mapping(given, flame)
     return derived_mapping(path, flame, folders, progress)

@@ -80,9 +80,8 @@ def view_of(fit: FlameFit, frame: int) -> View:
     turn = rodrigues(fit.rot[frame].astype(np.float64))
     head = np.eye(4)
     head[:3, :3], head[:3, 3] = P @ turn, P @ (turn @ rig().origin + fit.tra[frame])
-    return View(
-        SIDE, SIDE, *(float(value[0]) for value in (fit.fx, fit.fy, fit.cx, fit.cy)), fit.extr[0] @ head
-    )
+    fx, fy, cx, cy = (float(value[0]) for value in (fit.fx, fit.fy, fit.cx, fit.cy))
+    return View(SIDE, SIDE, fx, fy, cx, cy, fit.extr[0] @ head)
 
 
 def drawn(splats: SplatAvatar, fit: FlameFit, frame: int) -> tuple[Array, Array]:
