@@ -58,7 +58,9 @@ class Skinning:
     def points(self, graph: Any, body: Any, values: Array) -> Array:
         """(n, 3) float32 in the object's coordinates, for values (S,) of the keys."""
         used = np.flatnonzero(values)
-        moved = self.basis + (values[used] @ self.deltas[used]).reshape(-1, 3)
+        few = 2 * len(used) < len(values)  # a copy of many rows would cost more than it saves
+        added = values[used] @ self.deltas[used] if few else values @ self.deltas
+        moved = self.basis + added.reshape(-1, 3)
         modifier = armature_modifier(graph, body)
         return moved if modifier is None else self._posed(graph, body, modifier, moved)
 
