@@ -37,11 +37,11 @@ class SplatPreset:
 PRESETS = {
     preset.name: preset
     for preset in (
-        SplatPreset("draft", 1200, 20_000, 384, 4),
-        SplatPreset("low", 3000, 25_000, 512, 6),
-        SplatPreset("medium", 5000, 35_000, 512, 8),
-        SplatPreset("default", 8000, 45_000, 512, 8),
-        SplatPreset("high", 20_000, 80_000, 1024, 12),
+        SplatPreset("draft", 800, 20_000, 384, 4),
+        SplatPreset("low", 1500, 25_000, 512, 6),
+        SplatPreset("medium", 2500, 32_000, 512, 8),
+        SplatPreset("default", 4000, 40_000, 512, 8),
+        SplatPreset("high", 10_000, 70_000, 1024, 12),
     )
 }
 

@@ -67,11 +67,19 @@ RATES = {
     "offsets": (2.0e-3, 3.0e-4),
 }
 """Step per parameter at the beginning and the end of a run, in its own units."""
-CALM = 0.03
+CALM = 0.1
 """Share of an array's usual slope below which slopes take less than whole steps."""
-ANCHORED = {"means": 0.05, "log_scales": 0.2, "opacity_logits": 0.1, "sh": 0.2}
+ANCHORED = {"means": 0.02, "log_scales": 0.05, "opacity_logits": 0.02, "sh": 0.05}
 """Springs to where a Gaussian began, in shares of the usual slope per unit: sides that the footage hardly
 shows keep the texture's colours and lie on the skin, closed."""
+FIRM = 40.0
+"""How many times as stiff springs are on what pictures say nothing of."""
+SURE = 0.3
+"""Share of the usual slope from which on a Gaussian counts as seen, more or less."""
+LOOK_EVERY = 20
+"""Steps between two looks at who is seen."""
+FADE, FADE_ALL = 0.2, 0.02
+"""Share of its offsets that a Gaussian loses at each look: one that is not seen, and any other by that."""
 HAIR_KNOWN = 0.25
 """Of a run, from which on the pictures have said how long hair is."""
 HAIR_SPRINGS = {"means": 0.4, "log_scales": 1.0, "opacity_logits": 0.0, "sh": 1.0}
@@ -108,6 +116,7 @@ class Trainer:
         self._pulls = Pulls(len(self.gaussians))
         self._anchors = {name: array.copy() for name, array in self._parameters().items() if name in ANCHORED}
         self._hair = self._heights() > LIFTED
+        self._unsure = np.zeros(len(self.gaussians), np.float32)
         self._held_back: dict[str, float] = {}
         self._queue: list[int] = []
         self._random = np.random.default_rng(settings.seed)
@@ -144,6 +153,8 @@ class Trainer:
         self._optimiser.step(self._gradients(found), self._rates(), self.settings.threads)
         if self.iteration in CALM_AT:
             self._calm()
+        if self.iteration > CALM_AT[0] and self.iteration % LOOK_EVERY == 0:
+            self._look()
         self._pulls.add(slopes.screen * (0.5 * max(view.width, view.height)), drawn.context.visible)
         if refines:
             self._refine(index, posed.activated, slopes, found, by_gain)
@@ -221,8 +232,9 @@ class Trainer:
         slopes: dict[str, Array | Factored] = {name: getattr(found, name) for name in names}
         for name, force in self._held_back.items():
             pull = getattr(self.gaussians, name) - self._anchors[name]
-            stiff = np.where(self._hair, np.float32(force * HAIR_SPRINGS[name]), np.float32(force))
-            pull *= stiff.reshape(-1, *[1] * (pull.ndim - 1))
+            stiff = force * np.where(self._hair, np.float32(HAIR_SPRINGS[name]), np.float32(1.0))
+            stiff *= 1.0 + FIRM * self._unsure
+            pull *= stiff.astype(np.float32).reshape(-1, *[1] * (pull.ndim - 1))
             slopes[name] = pull + slopes[name]
         if len(self.gaussians.basis):
             slopes["offsets"] = Factored(found.latent_used, found.local)
@@ -238,6 +250,16 @@ class Trainer:
             if name in ANCHORED:
                 self._held_back[name] = ANCHORED[name] * usual * self.settings.spring
         self._tone()
+
+    def _look(self) -> None:
+        """See which Gaussians pictures say little of, and let what these learned of the expression fade."""
+        told = np.sqrt(self._optimiser.second["sh"][:, 0].sum(axis=1))
+        usual = float(np.sqrt(np.mean(told[told > 0] ** 2))) if np.any(told > 0) else 1.0
+        self._unsure = np.exp(told / np.float32(-SURE * usual))
+        if len(self.gaussians.basis):
+            fade = np.float32(1.0) - np.float32(FADE) * (np.float32(FADE_ALL) + self._unsure)
+            offsets = self.gaussians.offsets
+            offsets *= fade[:, None, None]
 
     def _tone(self) -> None:
         """Put the texture's colours, which know no light, into the footage's: by what became of the skin that
@@ -283,7 +305,7 @@ class Trainer:
         # An added one comes after its parent: a stable sort puts it behind all of its triangle.
         chosen = places[order]
         self._anchors = {name: array[chosen] for name, array in self._anchors.items()}
-        self._hair = self._hair[chosen]
+        self._hair, self._unsure = self._hair[chosen], self._unsure[chosen]
         arrays = self._optimiser.keep(chosen)
         for moments in (self._optimiser.first, self._optimiser.second):
             for values in moments.values():
@@ -303,7 +325,7 @@ class Trainer:
     def state(self) -> dict[str, Array]:
         """Arrays from which `restore` goes on, the order of the pictures among them."""
         arrays = {f"gaussians_{name}": array for name, array in self._parameters().items()}
-        arrays |= {"hair": self._hair}
+        arrays |= {"hair": self._hair, "unsure": self._unsure}
         arrays |= {f"anchor_{name}": array for name, array in self._anchors.items()}
         arrays |= {f"adam_{name}": array for name, array in self._optimiser.state_dict().items()}
         numbers = self._random.bit_generator.state
@@ -333,6 +355,7 @@ class Trainer:
         self._optimiser.eps = dict(zip(self._parameters(), state["eps"].tolist(), strict=True))
         self._anchors = {name: np.array(state[f"anchor_{name}"]) for name in self._anchors}
         self._hair = np.array(state["hair"], bool)
+        self._unsure = np.array(state["unsure"], np.float32)
         self._held_back = dict(zip(ANCHORED, state["springs"].tolist(), strict=True))
         self.refinement.restore(state)
         self._queue = state["queue"].tolist()
