@@ -134,27 +134,32 @@ def _on_draw() -> None:
 
 
 def _draw_view(context: Any) -> None:
-    shown = [
-        head
-        for head in heads(context.scene)
-        if draws_in_viewport(head, context.view_layer, context.space_data)
-    ]
-    if not shown:
-        return
-    graph = context.view_layer.depsgraph
+    matrices = gpu.matrix.get_projection_matrix(), gpu.matrix.get_model_view_matrix()
+    size, view = gpu.state.viewport_get()[2:], context.region.as_pointer()
+    canvas = heads_over(context.scene, context.view_layer, context.space_data, matrices, size, view)
+    if canvas is not None:
+        lay_over(canvas, _backdrop(context))
+
+
+def heads_over(
+    scene: Any, layer: Any, space: Any, matrices: tuple[Any, Any], size: tuple[int, int], view: Any = None
+) -> Canvas | None:
+    """The heads that a 3D view shows, hidden where the bound framebuffer's depth is nearer; None for none.
+
+    matrices: projection, and from world space to the view. `view` tells views apart that are drawn in turn.
+    """
+    shown = [head for head in heads(scene) if draws_in_viewport(head, layer, space)]
+    graph = layer.depsgraph if shown else None
     painters = [painter for head in shown if (painter := _posed(graph, head)) is not None] if graph else []
     if not painters:
-        return
-    width, height = gpu.state.viewport_get()[2:]
-    matrices = gpu.matrix.get_projection_matrix(), gpu.matrix.get_model_view_matrix()
-    lens = Lens.of_matrices(*matrices, width, height)
-    depth = _scene_depth(context, graph, matrices, width, height)
-    canvas = _canvas(width, height)
+        return None
+    lens = Lens.of_matrices(*matrices, *size)
+    depth = _scene_depth(scene, space, graph, matrices, *size)
+    canvas = _canvas(*size)
     canvas.clear()
-    view = context.region.as_pointer()
     for painter in _far_first(painters, lens):
         painter.draw(lens, canvas, depth, BIAS, view)
-    lay_over(canvas, _backdrop(context))
+    return canvas
 
 
 def _posed(graph: Any, head: Any) -> SplatPainter | None:
@@ -191,12 +196,11 @@ def _sees_through(space: Any) -> bool:
     return shading.type == "WIREFRAME" or shading.show_xray
 
 
-def _scene_depth(context: Any, graph: Any, matrices: Any, width: int, height: int) -> Any:
+def _scene_depth(scene: Any, space: Any, graph: Any, matrices: Any, width: int, height: int) -> Any:
     """What hides splats in this view, None where nothing does."""
-    space = context.space_data
     if _sees_through(space):
         return None
-    if has_depth(context.scene, space):
+    if has_depth(scene, space):
         return viewport_depth(width, height)
     return drawn_depth(graph, space, matrices[0], matrices[1], width, height)
 

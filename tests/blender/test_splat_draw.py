@@ -267,3 +267,32 @@ def test_a_failure_is_one_sentence(extension: Any, monkeypatch: pytest.MonkeyPat
     assert len(calls) == 1 and draw.STATUS.trouble.endswith("no such texture.")
     draw.forget()
     assert not draw.STATUS.trouble
+
+
+@pytest.mark.usefixtures("card")
+def test_viewport_picture(avatar: Any, pose: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The viewport's own picture with the head in it, behind what stands before it."""
+    draw, playblast = part("addon.scene.splat_draw"), part("addon.scene.splat_playblast")
+    state = part("addon.scene.splat_state").HeadState(avatar, pose[0], np.zeros(52, np.float32), pose[1])
+    bpy.ops.wm.read_factory_settings()
+    scene, layer = bpy.context.scene, bpy.context.view_layer
+    area = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == "VIEW_3D")
+    region = next(r for r in area.regions if r.type == "WINDOW")
+    space: Any = area.spaces.active
+    space.shading.type, space.overlay.show_overlays = "SOLID", False
+    bar = bpy.data.objects["Cube"]  # stands before the right half of the head
+    bar.location, bar.scale = (1.03, -0.4, 1.6), (1.0, 0.05, 1.0)
+    scene.camera.location, scene.camera.rotation_euler = (0.03, -1.0, 1.6), (np.pi / 2, 0.0, 0.0)
+    layer.update()
+    monkeypatch.setattr(draw, "heads", lambda _scene: [bar])
+    monkeypatch.setattr(draw, "draws_in_viewport", lambda *_: True)
+    monkeypatch.setattr(draw, "state_of", lambda *_: state)
+    without = playblast.viewport_picture(scene, layer, space, region, 120, 90, heads=False)
+    with_head = playblast.viewport_picture(scene, layer, space, region, 120, 90)
+    draw.forget()
+    changed = np.abs(with_head.astype(int) - without).max(axis=2) > 8
+    assert changed[:, :58].sum() > 300 and not changed[:, 64:].any()
+    assert not changed[:5].any() and not changed[-5:].any()
+    scene.camera = None
+    with pytest.raises(part("core.errors").SettingsError, match="no camera"):
+        playblast.viewport_picture(scene, layer, space, region, 8, 8)
