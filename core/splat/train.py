@@ -52,6 +52,8 @@ FEW = 24
 CUTTING = 0.12
 """Share of the progress that making the pictures ready is shown as."""
 SHOWN_SECONDS = 2.0
+SOON = 5
+"""Steps after which it can be told how long the rest will take."""
 
 
 def train(
@@ -92,6 +94,7 @@ def train(
     state = checkpoint.load()
     if state is not None:
         trainer.restore(state)
+    progress(CUTTING, "train", "Getting ready; the first time on a machine this takes up to a minute")
     run = Run(trainer, checkpoint, subrange(progress, CUTTING, 0.99))
     try:
         run.to_the_end()
@@ -162,8 +165,8 @@ class Run:
         self.trainer, self.checkpoint, self.progress = trainer, checkpoint, progress
         self.scores: list[tuple[int, Score]] = []
         self.stopped_early = False
-        self._began, self._first = time.monotonic(), trainer.iteration
-        self._shown = 0.0
+        self._began: float | None = None
+        self._first, self._shown = trainer.iteration, 0.0
         held = trainer.set.held or trainer.set.train
         self._tested: tuple[Shot, ...] = held[:: max(len(held) // 8, 1)]
 
@@ -174,6 +177,8 @@ class Run:
         try:
             while trainer.iteration < trainer.settings.iterations and not self.stopped_early:
                 loss = trainer.step()
+                if self._began is None:  # the first step may have compiled everything
+                    self._began, self._first = time.monotonic(), trainer.iteration
                 if not np.isfinite(loss):
                     raise SplatError(
                         f"The training broke off in step {trainer.iteration}: the loss is not a number.",
@@ -217,9 +222,11 @@ class Run:
             return
         self._shown = now
         done = trainer.iteration - self._first
-        left = (trainer.settings.iterations - trainer.iteration) * (now - self._began) / max(done, 1)
+        took = now - (self._began or now)
+        left = (trainer.settings.iterations - trainer.iteration) * took / max(done, 1)
         quality = f", {self.scores[-1][1].psnr:.1f} dB" if self.scores else ""
-        text = f"Step {trainer.iteration} of {trainer.settings.iterations}{quality}, {duration(left)} left"
+        text = f"Step {trainer.iteration} of {trainer.settings.iterations}{quality}"
+        text += f", {duration(left)} left" if done >= SOON else ""
         self.progress(trainer.progress, "train", text)
         self._show()
 
