@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from .gaussians import SH_C0
+from .initial import GREY
 from .splat_avatar import SplatAvatar
 from .surface import HeadSurface
 from .training_set import Shot
@@ -19,6 +20,10 @@ _LOOKED_AT = 32
 """Pictures; more tell nothing new."""
 _LEAST = 0.15
 """Cosine of the angle of sight below which a triangle is not looked at."""
+_SURE = 1e-3
+"""Of the share of the triangle that is seen best, below which one counts as not seen."""
+_RINGS = 200
+"""Of triangles that colours are spread over."""
 
 
 def seen_colours(shots: Sequence[Shot], surface: HeadSurface) -> Array:
@@ -44,8 +49,28 @@ def seen_colours(shots: Sequence[Shot], surface: HeadSurface) -> Array:
         part = facing[rows] ** 2 * shot.matte8[y, x] * shot.weight8[y, x] / 255.0**2
         total[rows] += part[:, None] * shot.image[y, x] / 255.0
         share[rows] += part
-    usual = total.sum(axis=0) / max(float(share.sum()), 1e-9) if share.any() else np.full(3, 0.45)
-    return np.where(share[:, None] > 1e-3, total / np.maximum(share, 1e-9)[:, None], usual)
+    seen = share > _SURE * max(float(share.max()), 1e-9)
+    return spread_out(total / np.maximum(share, 1e-9)[:, None], seen, surface.triangles)
+
+
+def spread_out(colours: Array, seen: Array, triangles: Array) -> Array:
+    """Colours (F, 3) with those of triangles that are not `seen` (F,) made of their neighbours', ring by
+    ring, and evened out; grey where a part of the surface has none.
+    """
+    found, known = np.where(seen[:, None], colours, 0.0), seen.astype(float)
+    for _ in range(_RINGS):
+        count = _at_vertices(known, triangles)
+        mean = np.stack([_at_vertices(known * c, triangles) for c in found.T], axis=1)
+        part = count[triangles].sum(axis=1)
+        around = mean[triangles].sum(axis=1) / np.maximum(part, 1e-9)[:, None]
+        found = np.where(seen[:, None] | (part == 0)[:, None], found, around)
+        known = np.where(part > 0, 1.0, known)
+    return np.where(known[:, None] > 0, found, GREY)
+
+
+def _at_vertices(values: Array, triangles: Array) -> Array:
+    """(n,) the sum of values (F,) of the triangles at each vertex."""
+    return np.bincount(triangles.ravel(), np.repeat(values, 3), int(triangles.max(initial=0)) + 1)
 
 
 def coloured(splats: SplatAvatar, colours: Array) -> SplatAvatar:

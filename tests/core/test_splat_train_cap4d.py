@@ -30,11 +30,15 @@ from core.splat.acting import Acting  # noqa: E402
 from core.splat.files.gaussian_avatars import read_gaussian_avatar  # noqa: E402
 from core.splat.files.triangles import frames_of, posed  # noqa: E402
 from core.splat.flame_avatar import FlamePlayer  # noqa: E402
+from core.splat.gaussians import SH_C0  # noqa: E402
+from core.splat.initial import GREY  # noqa: E402
 from core.splat.player import Player  # noqa: E402
 from core.splat.presets import SplatPreset  # noqa: E402
+from core.splat.seen_colours import seen_colours, spread_out  # noqa: E402
 from core.splat.splat_avatar import SplatAvatar  # noqa: E402
 from core.splat.train import CHECKPOINT  # noqa: E402
 from core.splat.train_cap4d import train_cap4d  # noqa: E402
+from core.splat.training_set import Shot  # noqa: E402
 from core.splat.world import world_gaussians  # noqa: E402
 from tests.core.splat_cap4d_samples import (  # noqa: E402
     RELEASE,
@@ -232,6 +236,37 @@ def test_gaussian_avatars_come_back_as_an_avatar(exported, tmp_path, capsys):
     back = read_gaussian_avatar(tmp_path / "again", "2023")
     np.testing.assert_allclose(back.local.sh, given.local.sh, atol=2e-3)
     np.testing.assert_array_equal(back.binding, given.binding)
+
+
+def test_gaussians_begin_in_the_colours_that_are_seen():
+    shots, splats = from_references(), true_splats()
+    found = seen_colours(shots, splats.surface)
+    truth = np.zeros_like(found)
+    truth[splats.gaussians.binding] = 0.5 + SH_C0 * splats.gaussians.sh[:, 0]
+    front = splats.surface.rest[splats.surface.triangles].mean(axis=1)[:, 2] > 0.05
+    assert np.median(np.abs(found - truth)[front]) < 0.06 < np.median(np.abs(truth - GREY)[front])
+    assert np.ptp(found[~front], axis=0).max() > 0.2 and found.min() >= 0 and found.max() <= 1
+
+
+def from_references() -> list[Shot]:
+    """Two of the pictures, uncut."""
+    fit, shots = fit_of(2), []
+    for frame in range(2):
+        picture, matte = drawn(true_splats(), fit, frame)
+        points = rig().posed(fit.parameters.sliced(slice(frame, frame + 1)))[0]
+        zero, full = np.zeros((2, 2)), np.full_like(matte, 255)
+        view, place = view_of(fit, frame), (0, 0)
+        shots.append(Shot(frame, picture, matte, full, place, view, np.zeros(52), zero, vertices=points))
+    return shots
+
+
+def test_what_nobody_saw_takes_the_colours_beside_it():
+    strip = np.array([[n, n + 1, n + 2] for n in range(20)] + [[50, 51, 52]])
+    colours, seen = np.zeros((21, 3)), np.zeros(21, bool)
+    colours[0], colours[19], seen[[0, 19]] = 1.0, 0.2, True
+    found = spread_out(colours, seen, strip)[:, 0]
+    assert found[0] == 1.0 and found[19] == 0.2 and np.all(np.diff(found[:20]) < 0)
+    assert 0.5 < found[9] < 0.7 and found[20] == GREY
 
 
 class Stop:
