@@ -25,10 +25,11 @@ HAIR_HEIGHT = 0.045
 EAR = 0.035
 """Metres around the middle of an ear where none grows. The head frame's origin lies between the ears."""
 HAIR_OPACITY = 0.2
-SKIN_OPACITY = 0.85
+SKIN_OPACITY = 0.97
+"""Less, and the lit inside of the face shines through the back of a head that was filmed from the front."""
 FLATNESS = 0.25
 """Thickness of a Gaussian on the skin by its width."""
-WIDTH = 0.75
+WIDTH = 0.9
 """Of a Gaussian on the skin by the side of a square as large as its share of the triangle: without gaps."""
 GREY = 0.45
 """sRGB where nothing is known of a colour."""

@@ -20,11 +20,33 @@ class Level:
     """One picture at one size."""
 
     shot: Shot
-    loss: Loss
+    loss: SeenLoss
     matte: Array
     """(h, w) float32 0..1."""
     weight_share: Array
     """(h, w) float32 weight by its mean."""
+
+
+class SeenLoss:
+    """The loss of what counts in a picture: where it does not, the drawn picture is taken for right. Windows
+    of SSIM reach beyond what counts, and would make crumbs of wild colours out of whatever lies there.
+    """
+
+    def __init__(self, target: Array, weight: Array) -> None:
+        """`target` (h, w, 3) and `weight` (h, w), both uint8 and kept."""
+        self._loss, self._target, self._weight = Loss(target, weight), target, weight
+        rows = np.flatnonzero((weight < 255).any(axis=1))
+        self._rows = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
+
+    def __call__(self, image: Array, threads: int | None = None) -> tuple[float, Array]:
+        """-> the loss of the drawn picture (h, w, 3), and its gradient (h, w, 3) float32."""
+        rows, byte = self._rows, np.float32(1 / 255)
+        counts = self._weight[rows, :, None] * byte
+        seen = np.array(image, np.float32)
+        seen[rows] = counts * seen[rows] + (1 - counts) * (self._target[rows] * byte)
+        value, slopes = self._loss(seen, threads)
+        slopes[rows] *= counts
+        return value, slopes
 
 
 class ShotLevels:
@@ -47,7 +69,7 @@ class ShotLevels:
         matte, weight = shot.matte, shot.weight
         target = on_background(shot.image, matte, self._background)
         share = weight / max(float(weight.mean()), 1e-6)
-        return Level(shot, Loss(target, shot.weight8), matte, share)
+        return Level(shot, SeenLoss(target, shot.weight8), matte, share)
 
 
 def on_background(image: Array, matte: Array, background: Any) -> Array:

@@ -12,7 +12,8 @@ import pytest
 pytest.importorskip("numba")
 
 from core.splat.evaluate import Score, evaluate, score
-from core.splat.shot_levels import on_background, smaller
+from core.splat.loss import Loss
+from core.splat.shot_levels import SeenLoss, on_background, smaller
 from core.splat.trainer import BACKGROUND, Trainer, lit
 from tests.core.splat_bound_samples import avatar_of
 from tests.core.splat_train_samples import patch_shots, patch_trainer
@@ -135,6 +136,24 @@ def test_scores_look_inside_the_matte_alone():
     empty = replace(shot, matte8=np.zeros_like(shot.matte8))
     assert all(np.isnan(value) for value in score(empty, target, target))
     assert isinstance(score(shot, target, target), Score)
+
+
+def test_nothing_is_learned_from_what_does_not_count():
+    """Not even through the windows of SSIM that reach over the border; elsewhere the loss is as it was."""
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 256, (40, 32, 3), np.uint8)
+    image = rng.random((40, 32, 3)).astype(np.float32)
+    weight = np.full((40, 32), 255, np.uint8)
+    assert np.allclose(SeenLoss(target, weight)(image)[1], Loss(target, weight)(image)[1])
+    weight[24:, 8:20], weight[24:, 20:] = 0, 120
+    loss = SeenLoss(target, weight)
+    value, slopes = loss(image)
+    other = image.copy()
+    other[24:, 8:20] = 1 - other[24:, 8:20]
+    assert not slopes[24:, 8:20].any() and slopes[24:, 20:].any() and loss(other)[0] == pytest.approx(value)
+    step, way = 1e-3, np.sign(slopes)
+    ahead, behind = (loss((image + sign * step * way).astype(np.float32))[0] for sign in (1, -1))
+    assert (ahead - behind) / (2 * step) == pytest.approx(float(np.sum(slopes * way)), rel=0.01)
 
 
 @pytest.mark.parametrize("side", [48, 51])
