@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import bpy
@@ -52,9 +52,29 @@ STATUS = Status()
 
 _log = logging.getLogger(__name__)
 _handle: list[Any] = []
-_painters: dict[Any, SplatPainter] = {}
-_poses: dict[Any, tuple[Array, Array]] = {}
-_canvases: dict[tuple[int, int], Canvas] = {}
+
+
+@dataclass
+class Store:
+    """What is kept on the graphics card from picture to picture. Blender draws viewports in a context of
+    their own, whose framebuffers no operator can use: whoever draws elsewhere needs another store.
+    """
+
+    painters: dict[Any, SplatPainter] = field(default_factory=dict)
+    """By the head's session_uid."""
+    poses: dict[Any, tuple[Array, Array]] = field(default_factory=dict)
+    """What they were posed with last."""
+    canvases: dict[tuple[int, int], Canvas] = field(default_factory=dict)
+    """By size."""
+
+    def clear(self) -> None:
+        """Free everything."""
+        self.painters.clear()
+        self.poses.clear()
+        self.canvases.clear()
+
+
+_store = Store()
 
 
 def register() -> None:
@@ -75,9 +95,7 @@ def unregister() -> None:
 
 def forget() -> None:
     """Free what is on the graphics card; it comes back with the next picture."""
-    _painters.clear()
-    _poses.clear()
-    _canvases.clear()
+    _store.clear()
     STATUS.trouble = ""
 
 
@@ -129,20 +147,25 @@ def _on_draw() -> None:
     except Exception as problem:  # noqa: BLE001 - Blender would print it with every picture, for ever
         _log.exception("Drawing the Gaussian heads failed")
         STATUS.trouble = f"The splats cannot be drawn on this graphics card: {_first_line(problem)}"
-        _painters.clear()
-        _canvases.clear()
+        _store.clear()
 
 
 def _draw_view(context: Any) -> None:
     matrices = gpu.matrix.get_projection_matrix(), gpu.matrix.get_model_view_matrix()
     size, view = gpu.state.viewport_get()[2:], context.region.as_pointer()
-    canvas = heads_over(context.scene, context.view_layer, context.space_data, matrices, size, view)
+    canvas = heads_over(context.scene, context.view_layer, context.space_data, matrices, size, _store, view)
     if canvas is not None:
         lay_over(canvas, _backdrop(context))
 
 
 def heads_over(
-    scene: Any, layer: Any, space: Any, matrices: tuple[Any, Any], size: tuple[int, int], view: Any = None
+    scene: Any,
+    layer: Any,
+    space: Any,
+    matrices: tuple[Any, Any],
+    size: tuple[int, int],
+    store: Store,
+    view: Any = None,
 ) -> Canvas | None:
     """The heads that a 3D view shows, hidden where the bound framebuffer's depth is nearer; None for none.
 
@@ -150,35 +173,37 @@ def heads_over(
     """
     shown = [head for head in heads(scene) if draws_in_viewport(head, layer, space)]
     graph = layer.depsgraph if shown else None
-    painters = [painter for head in shown if (painter := _posed(graph, head)) is not None] if graph else []
+    painters = (
+        [painter for head in shown if (painter := _posed(store, graph, head)) is not None] if graph else []
+    )
     if not painters:
         return None
     lens = Lens.of_matrices(*matrices, *size)
     depth = _scene_depth(scene, space, graph, matrices, *size)
-    canvas = _canvas(*size)
+    canvas = _canvas(store, size)
     canvas.clear()
     for painter in _far_first(painters, lens):
         painter.draw(lens, canvas, depth, BIAS, view)
     return canvas
 
 
-def _posed(graph: Any, head: Any) -> SplatPainter | None:
+def _posed(store: Store, graph: Any, head: Any) -> SplatPainter | None:
     """The painter of a head as it is in this evaluation, posed again where that changed."""
     state = state_of(graph, head)
     if state is None:
         return None
     key = head.session_uid
-    painter = _painters.pop(key, None)
+    painter = store.painters.pop(key, None)
     if painter is None or painter.avatar is not state.avatar:
         painter = SplatPainter(state.avatar)
-        _poses.pop(key, None)
-    _painters[key] = painter
-    while len(_painters) > _MOST_PAINTERS:
-        del _painters[next(iter(_painters))]
-    before, now = _poses.get(key), (state.vertices, state.latent)
+        store.poses.pop(key, None)
+    store.painters[key] = painter
+    while len(store.painters) > _MOST_PAINTERS:
+        del store.painters[next(iter(store.painters))]
+    before, now = store.poses.get(key), (state.vertices, state.latent)
     if before is None or not all(map(np.array_equal, before, now)):
         painter.pose(*now)
-        _poses[key] = now
+        store.poses[key] = now
     return painter
 
 
@@ -220,11 +245,11 @@ def _backdrop(context: Any) -> Sequence[float]:
     return [min(max(value, 0.004), 1.0) for value in colour]
 
 
-def _canvas(width: int, height: int) -> Canvas:
-    canvas = _canvases.pop((width, height), None) or Canvas(width, height)
-    _canvases[width, height] = canvas
-    while len(_canvases) > _MOST_CANVASES:
-        del _canvases[next(iter(_canvases))]
+def _canvas(store: Store, size: tuple[int, int]) -> Canvas:
+    canvas = store.canvases.pop(size, None) or Canvas(*size)
+    store.canvases[size] = canvas
+    while len(store.canvases) > _MOST_CANVASES:
+        del store.canvases[next(iter(store.canvases))]
     return canvas
 
 

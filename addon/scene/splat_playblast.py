@@ -9,7 +9,7 @@ import gpu as _gpu
 import numpy as np
 
 from ...core.errors import SettingsError
-from .splat_draw import heads_over
+from .splat_draw import Store, heads_over
 from .splat_gpu import lay_over
 
 gpu: Any = _gpu  # the stubs do not know what its classes are made of
@@ -18,12 +18,12 @@ Array = np.ndarray
 
 
 def viewport_picture(
-    scene: Any, layer: Any, space: Any, region: Any, width: int, height: int, *, heads: bool = True
+    scene: Any, layer: Any, space: Any, region: Any, width: int, height: int, store: Store | None = None
 ) -> Array:
     """(height, width, 4) uint8 display values, first row at the top: the scene's camera in a view's shading.
 
     space, region: of a 3D view; its shading and overlays are used. Raises SettingsError without a camera.
-    Needs a context of the graphics card.
+    Needs a context of the graphics card. `store`: kept by the caller, it makes further pictures faster.
     """
     graph, camera = layer.depsgraph, scene.camera
     if camera is None or graph is None:
@@ -39,7 +39,7 @@ def viewport_picture(
         )
         held = gpu.types.Buffer("UBYTE", 4 * width * height)
         with offscreen.bind():
-            canvas = heads_over(scene, layer, space, (projection, view), (width, height)) if heads else None
+            canvas = heads_over(scene, layer, space, (projection, view), (width, height), store or Store())
             if canvas is not None:
                 lay_over(canvas)
             framebuffer = gpu.state.active_framebuffer_get()

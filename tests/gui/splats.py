@@ -96,7 +96,7 @@ def add_head() -> robot.Wait:
     avatar = part("addon.session").avatar_of(root)
     path = SHARED / "splats.npz" if (SHARED / "splats.npz").is_file() else Path("/tmp/splats.npz")
     if not path.is_file():
-        worker(MAKE, avatar.path, path, COUNT)
+        worker(MAKE, avatar.folder, path, COUNT)
     bpy.ops.likeness.add_splats("EXEC_DEFAULT", filepath=str(path))
     yield 1.0
     require("the double has a Gaussian head", heads())
@@ -199,6 +199,20 @@ def play() -> robot.Wait:
     yield 1.0
 
 
+def viewport_picture() -> robot.Wait:
+    """A picture of the viewport, which Blender's own viewport render makes without splats, has them."""
+    blast, scene = part("addon.scene.splat_playblast"), bpy.context.scene
+    words = scene, bpy.context.view_layer, view(), main(), 240, 300
+    splats = blast.viewport_picture(*words)
+    heads()[0].likeness.splat.use_viewport = False
+    bpy.context.view_layer.update()
+    mesh = blast.viewport_picture(*words)
+    heads()[0].likeness.splat.use_viewport = True
+    yield 1.0
+    apart = np.abs(splats.astype(int) - mesh).max(axis=2) > 12
+    check("a picture of the viewport has the splats", apart.sum() > 500 and not trouble(), apart.sum())
+
+
 def every_view() -> robot.Wait:
     """Parallel, from four sides at once, through meshes and in other shadings."""
     space = view()
@@ -254,4 +268,4 @@ def tidy() -> robot.Wait:
     yield 1.0
 
 
-STEPS = (add_head, right_colours, play, every_view, hide_and_undo, tidy)
+STEPS = (add_head, right_colours, play, viewport_picture, every_view, hide_and_undo, tidy)
