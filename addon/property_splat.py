@@ -10,7 +10,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, PointerProperty
 
 from ..core.splat.presets import PRESETS
 from .kinds import Context, Group
-from .scene import splat_object, splat_state
+from .scene import splat_instances, splat_object, splat_state
 
 _RELATIVE: Any = {"PATH_SUPPORTS_BLEND_RELATIVE"}
 
@@ -19,6 +19,14 @@ def _show_changed(group: Group, _context: Context) -> None:
     """The double's own head comes or goes."""
     if splat_state.is_head(group.id_data):
         splat_object.apply_show(group.id_data)
+
+
+def _other_shown(group: Group, context: Context) -> None:
+    """The same for renders, in which cards would stand beside the mesh."""
+    cards = splat_instances.cards_of(group.id_data) if splat_state.is_head(group.id_data) else None
+    if cards is not None:
+        cards.hide_render = not splat_object.shows_splats(group.id_data)
+    _show_changed(group, context)
 
 
 PRESET_ITEMS = tuple(
@@ -47,14 +55,15 @@ class LikenessSplat(bpy.types.PropertyGroup):
     )
     show: EnumProperty(
         name="Show",
-        description="Which head of the double is seen",
+        description="Which head of the double is seen. Splats are in the viewport and in the frames that "
+        "Likeness renders; Blender's own Render Image has the mesh, or cards of the splats",
         items=(
             ("SPLATS", "Splats", "The splats, in place of the mesh's head and hair", 0),
             ("MESH", "Mesh", "The mesh's own head and hair, without splats", 1),
             ("BOTH", "Both", "The splats together with the mesh, to compare them", 2),
         ),
         default="SPLATS",
-        update=_show_changed,
+        update=_other_shown,
     )
     use_viewport: BoolProperty(
         name="In Viewport",

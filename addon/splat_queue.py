@@ -21,11 +21,12 @@ from ..core.job import Job
 from ..core.progress import Progress, silent
 from . import preferences
 from .kinds import Context, Scene
-from .scene import render, splat_composite
+from .scene import render, splat_composite, splat_state
 from .scene.presets import safe_engine
 from .scene.splat_composite import Parts
 from .scene.splat_frames import RunningJob, SplatDrawing, Start, rendered_heads
 from .scene.splat_frames_camera import file_size, view_of
+from .scene.splat_object import follow_cards, stand_in_render
 
 PACKAGES = ("numba",)
 """What the worker needs to draw Gaussians."""
@@ -103,6 +104,7 @@ class SplatQueue:
 
             hook.append(ended)
             self._undo.callback(hook.remove, ended)
+        self._undo.callback(self._give_back)
         self._undo.enter_context(splat_composite.splat_output(scene))
 
     def poll(self) -> bool:
@@ -157,6 +159,10 @@ class SplatQueue:
         total = self.skipped + self.done + len(self._batch) + len(self._todo)
         at = self.skipped + self.done
         self.progress, self.text = at / total, f"Frame {number} ({at + 1} of {total})"
+        for name in self._heads:
+            head = bpy.data.objects.get(name)
+            if head is not None:
+                stand_in_render(head, True)
         scene.frame_set(number)
         splat_composite.prepare(scene, self._parts(number))
         self._rendering = "RENDERING"
@@ -224,6 +230,12 @@ class SplatQueue:
         self._state = None
         self._end_batch()
         self._undo.close()
+
+    def _give_back(self) -> None:
+        """Let Blender's own renders show again what they did."""
+        scene = bpy.data.scenes.get(self._scene)
+        for head in splat_state.heads(scene) if scene is not None else ():
+            follow_cards(head)
 
     def _end_batch(self) -> None:
         for number in self._batch[:1]:

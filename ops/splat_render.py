@@ -12,6 +12,7 @@ from bpy.props import BoolProperty, StringProperty
 from ..addon.kinds import Context, Event, Result
 from ..addon.scene.splat_frames import has_rendered_heads
 from ..addon.scene.splat_instances import add_cards, remove_cards
+from ..addon.scene.splat_object import follow_cards
 from ..addon.splat_queue import SplatQueue, render_splat_frames
 from ..addon.splatting import head_of
 from ..core.errors import LikenessError
@@ -101,8 +102,11 @@ class SplatInstances(Action, bpy.types.Operator):
         """Make, renew or remove them."""
         head = head_of(context)
         if self.remove:
-            return "Removed the splat cards" if remove_cards(head) else "There were no splat cards"
+            had = remove_cards(head)
+            follow_cards(head)
+            return "Removed the splat cards" if had else "There were no splat cards"
         cards = add_cards(context.scene, head)
+        follow_cards(head)
         if context.scene.view_settings.view_transform != "Standard":
             self.report({"WARNING"}, "The view transform changes the colours of cards; Standard keeps them")
         return f"{cards.name}: {len(cards.data.polygons)} cards that face the scene's camera"

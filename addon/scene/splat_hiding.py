@@ -29,16 +29,24 @@ stays, because splats seldom reach down into a collar."""
 _HEAD_ROLES = ("hair", "brows")
 
 
-def hide_head(body: Any, in_viewport: bool) -> None:
-    """Let the body, and the hair on it, be without a head: in renders, and if so wanted in viewports."""
+def hide_head(body: Any, in_viewport: bool, in_render: bool) -> None:
+    """Let the body, and the hair on it, be without a head: in viewports and in renders, as is wanted."""
     write_head_faces(body.data)
     for obj in (body, *hair_of(body)):
         modifier = obj.modifiers.get(NAME)
         if modifier is None:
             modifier = obj.modifiers.new(NAME, "NODES")
         modifier.node_group = _group(whole=obj != body)
-        modifier.show_viewport, modifier.show_render = in_viewport, True
+        modifier.show_viewport, modifier.show_render = in_viewport, in_render
         modifier.show_in_editmode = False
+
+
+def hide_in_render(body: Any, hidden: bool) -> None:
+    """Let renders be without a head, or with it, where `hide_head` took it."""
+    for obj in (body, *hair_of(body)):
+        modifier = obj.modifiers.get(NAME)
+        if modifier is not None and modifier.show_render != hidden:
+            modifier.show_render = hidden
 
 
 def show_head(body: Any) -> None:

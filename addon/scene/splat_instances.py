@@ -26,7 +26,7 @@ from ...core.splat.playback import place
 from .bpy_compat import use_nodes
 from .double import ID_KEY, role_of, tag
 from .mesh import to_blender
-from .splat_state import body_of, is_head, problem_of, state_of, to_head_axes
+from .splat_state import body_of, is_head, problem_of, settings_of, state_of, to_head_axes
 
 Array = np.ndarray
 
@@ -73,6 +73,7 @@ def add_cards(scene: bpy.types.Scene, head: Any) -> Any:
         head.users_collection[0].objects.link(cards)
         # Viewports have the splats themselves; the proxy casts the shadow.
         cards.hide_viewport, cards.visible_shadow = True, False
+        cards.hide_render = settings_of(head).show == "MESH"
         cards.visible_diffuse = cards.visible_glossy = cards.visible_transmission = False
         cards.visible_volume_scatter = False
         cards.data.materials.append(_material())

@@ -3,6 +3,9 @@
 
 Its mesh is a proxy (`splat_proxy`): seen as a box, clicked, and in renders not seen but casting the head's
 shadow. What it shows, splats or the double's own head or both, is `apply_show`'s doing.
+
+Blender's own renders know no splats: they show the mesh's head, or the cards of `splat_instances` in its
+place. `splat_composite` takes it away for the frames that it lays the splats into (`stand_in_render`).
 """
 
 from __future__ import annotations
@@ -18,8 +21,8 @@ from ...core.splat.splat_avatar import SplatAvatar
 from .double import Double, tag
 from .mesh import BLEND_ATTRIBUTE, ROW_ATTRIBUTE
 from .placement import parent_to_head
-from .splat_hiding import hair_of, hide_head, is_hidden, release, show_head
-from .splat_instances import remove_cards
+from .splat_hiding import hair_of, hide_head, hide_in_render, is_hidden, release, show_head
+from .splat_instances import cards_of, remove_cards
 from .splat_proxy import proxy_of, write_proxy
 from .splat_state import ROLE, body_of, heads, is_head, path_of, problem_of, settings_of
 from .splat_tie import Tie
@@ -76,15 +79,41 @@ def remove_head(head: Any) -> None:
 
 def apply_show(head: Any) -> None:
     """Let the double be as the head's settings say; without splats that can be shown it keeps its own."""
-    settings, body = settings_of(head), body_of(head)
-    alone = settings.show == SPLATS and not problem_of(head)
-    show_in_render(head, camera=False, shadow=alone, indirect=False)
+    body, carded = body_of(head), renders_cards(head)
+    alone = stands_alone(head)
+    show_in_render(head, camera=False, shadow=alone and carded, indirect=False)
     if body is None:
         return
     if alone:
-        hide_head(body, settings.use_viewport)
+        hide_head(body, settings_of(head).use_viewport, in_render=carded)
     else:
         show_head(body)
+
+
+def stands_alone(head: Any) -> bool:
+    """Whether splats are shown in place of the mesh's head, and there are some to show."""
+    return settings_of(head).show == SPLATS and not problem_of(head)
+
+
+def stand_in_render(head: Any, standing: bool) -> None:
+    """Let a head that stands alone take the mesh's place in renders, with its shadow, or give it back."""
+    body = body_of(head)
+    if body is None or not stands_alone(head):
+        return
+    hide_in_render(body, standing)
+    if head.visible_shadow != standing:
+        head.visible_shadow = standing
+
+
+def follow_cards(head: Any) -> None:
+    """After cards were made or removed: what renders show is theirs, or the mesh's again."""
+    stand_in_render(head, renders_cards(head))
+
+
+def renders_cards(head: Any) -> bool:
+    """Whether Blender's own renders show cards of a head."""
+    cards = cards_of(head)
+    return cards is not None and not cards.hide_render
 
 
 def shows_splats(head: Any) -> bool:
@@ -136,6 +165,8 @@ def tidy(scene: bpy.types.Scene) -> None:
     hidden = [obj for obj in scene.objects if is_hidden(obj)]
     if not hidden:
         return
+    for head in heads(scene):
+        follow_cards(head)
     alive = [head for head in bpy.data.objects if is_head(head) and head.users_scene]
     bodies = [body_of(head) for head in alive if settings_of(head).show == SPLATS]
     claimed = {obj for body in bodies if body is not None for obj in (body, *hair_of(body))}

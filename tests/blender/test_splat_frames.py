@@ -165,6 +165,52 @@ def test_the_operators_render_and_encode_headless(stage, tmp_path, monkeypatch):
     assert not bpy.ops.likeness.render_splats.poll()
 
 
+def own_render(stage: Stage, path: Path) -> np.ndarray:
+    """(H, W) bool: what is covered in Blender's own Render Image."""
+    scene, settings = stage.scene, stage.scene.render.image_settings
+    scene.render.film_transparent, scene.render.filepath = True, str(path)
+    part("addon.scene.bpy_compat").set_png_format(settings)
+    settings.color_mode = "RGBA"
+    bpy.ops.render.render(write_still=True)
+    return bytes_of(path)[..., 3] > 128
+
+
+@pytest.mark.parametrize("cards", [False, True])
+def test_blenders_own_render_has_a_head_before_and_after(stage, tmp_path, cards):
+    """The mesh's, which is the same in the same place however the render of the splats ended, or cards."""
+    scene = stage.scene
+    scene.frame_set(1)
+    stage.head.likeness.splat.show = "MESH"
+    mesh = own_render(stage, tmp_path / "mesh.png")
+    stage.head.likeness.splat.show = "SPLATS"
+    assert np.array_equal(own_render(stage, tmp_path / "before.png"), mesh)
+    modifier = stage.double.body.modifiers["Likeness Hide Head"]
+    if cards:
+        bpy.context.view_layer.objects.active = stage.head
+        bpy.ops.likeness.splat_instances()
+        assert own_render(stage, tmp_path / "cards.png")[:NECK].sum() > 0.6 * mesh[:NECK].sum()
+    assert modifier.show_render == cards
+    seen: list[tuple[bool, bool]] = []
+
+    def stop(_fraction, _stage, text):
+        seen.append((modifier.show_render, stage.head.visible_shadow))
+        if text.startswith("Frame 2"):
+            raise part("core.errors").Cancelled("stopped")
+
+    with pytest.raises(part("core.errors").Cancelled):
+        render(stage, tmp_path / "stopped", progress=stop)
+    assert seen[-1] == (True, True)
+    assert (modifier.show_render, stage.head.visible_shadow) == (cards, cards)
+    with pytest.raises(part("core.errors").WorkerError):
+        render(stage, tmp_path / "failed", start=FailingWorker)
+    assert (modifier.show_render, stage.head.visible_shadow) == (cards, cards)
+    render(stage, tmp_path / "done")
+    assert (modifier.show_render, stage.head.visible_shadow) == (cards, cards)
+    if not cards:
+        scene.frame_set(1)
+        assert np.array_equal(own_render(stage, tmp_path / "after.png"), mesh)
+
+
 def test_stopping_leaves_whole_frames_only(stage, tmp_path):
     cancelled, said = part("core.errors").Cancelled, []
 
