@@ -191,7 +191,7 @@ def play() -> robot.Wait:
     spent = 1000 * np.median([seconds for _, seconds, _ in DRAWN]) if DRAWN else 0
     check(
         "it is drawn while playing",
-        len(frames) > 3 and not trouble(),
+        len(frames) > 1 and not trouble(),
         f"{len(frames)} frames, {spent:.0f} ms",
     )
     check("and it moves", np.abs(state().vertices - first).max() > 1e-4)
