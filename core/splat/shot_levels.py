@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +21,8 @@ class Level:
     """One picture at one size."""
 
     shot: Shot
-    loss: SeenLoss
+    losses: tuple[SeenLoss, ...]
+    """Over each of the backdrops."""
     matte: Array
     """(h, w) float32 0..1."""
     weight_share: Array
@@ -52,8 +54,9 @@ class SeenLoss:
 class ShotLevels:
     """Makes the levels of a shot when they are asked for, and keeps them."""
 
-    def __init__(self, shot: Shot, background: tuple[float, float, float]) -> None:
-        self.shot, self._background = shot, background
+    def __init__(self, shot: Shot, backdrops: Sequence[tuple[float, float, float]]) -> None:
+        """`backdrops`: colours of 0..1. Over only one of them Gaussians would be painted in its colour."""
+        self.shot, self._backdrops = shot, backdrops
         self._made: dict[int, Level] = {}
 
     def at(self, factor: int) -> Level:
@@ -67,9 +70,9 @@ class ShotLevels:
         if factor > 1:
             shot = smaller(shot, factor)
         matte, weight = shot.matte, shot.weight
-        target = on_background(shot.image, matte, self._background)
+        targets = [on_background(shot.image, matte, colour) for colour in self._backdrops]
         share = weight / max(float(weight.mean()), 1e-6)
-        return Level(shot, SeenLoss(target, shot.weight8), matte, share)
+        return Level(shot, tuple(SeenLoss(target, shot.weight8) for target in targets), matte, share)
 
 
 def on_background(image: Array, matte: Array, background: Any) -> Array:

@@ -28,7 +28,9 @@ from .view import View
 Array = np.ndarray
 
 BACKGROUND = (0.5, 0.5, 0.5)
-_BEHIND = np.array(BACKGROUND, np.float32)
+"""Over which pictures are shown and compared."""
+BACKDROPS = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+"""Over which they are trained, in turn."""
 ALPHA_PART = 0.3
 """How much the coverage counts beside the colour."""
 
@@ -69,13 +71,13 @@ RATES = {
 """Step per parameter at the beginning and the end of a run, in its own units."""
 CALM = 0.1
 """Share of an array's usual slope below which slopes take less than whole steps."""
-ANCHORED = {"means": 0.02, "log_scales": 0.05, "opacity_logits": 0.02, "sh": 0.05}
+ANCHORED = {"means": 0.01, "log_scales": 0.02, "opacity_logits": 0.01, "sh": 0.03}
 """Springs to where a Gaussian began, in shares of the usual slope per unit: sides that the footage hardly
 shows keep the texture's colours and lie on the skin, closed."""
 FIRM = 40.0
 """How many times as stiff springs are on what pictures say nothing of."""
-SURE = 0.3
-"""Share of the usual slope from which on a Gaussian counts as seen, more or less."""
+SURE = 0.1
+"""Share of the median slope from which on a Gaussian counts as seen, more or less."""
 LOOK_EVERY = 20
 """Steps between two looks at who is seen."""
 FADE, FADE_ALL = 0.2, 0.02
@@ -111,7 +113,7 @@ class Trainer:
         self.iteration = 0
         self.loss = float("nan")
         self.refinement = Refinement(np.array([shot.sample for shot in shots.train]))
-        self._levels = [ShotLevels(shot, BACKGROUND) for shot in shots.train]
+        self._levels = [ShotLevels(shot, BACKDROPS) for shot in shots.train]
         self._optimiser = Adam(self._parameters(), self._rates())
         self._pulls = Pulls(len(self.gaussians))
         self._anchors = {name: array.copy() for name, array in self._parameters().items() if name in ANCHORED}
@@ -126,7 +128,7 @@ class Trainer:
 
     def step(self) -> float:
         """Draw one picture, compare it, and move everything a little; -> its loss."""
-        index = self._next()
+        index, threads = self._next(), self.settings.threads
         level = self._levels[index].at(self._factor())
         correction = self.refinement.values[index]
         shot = level.shot
@@ -134,23 +136,25 @@ class Trainer:
         vertices = self.vertices(shot, correction)
         view = moved_view(shot.view, correction[MOTION])
         latent = self.gaussians.basis.latent(weights)
-        posed = self.poser.pose(self.gaussians, vertices, latent, view.centre, self.settings.threads)
-        drawn = self._drawn(posed.activated, view, BACKGROUND)
+        posed = self.poser.pose(self.gaussians, vertices, latent, view.centre, threads)
+        which = self.iteration % len(BACKDROPS)
+        behind = np.array(BACKDROPS[which], np.float32)
+        drawn = self._drawn(posed.activated, view, behind)
         gain = np.exp(correction[LIGHT]).astype(np.float32)
-        self.loss, d_image = level.loss(lit(drawn.image, drawn.alpha, gain), self.settings.threads)
+        self.loss, d_image = level.losses[which](lit(drawn.image, drawn.alpha, gain, behind), threads)
         off = drawn.alpha - level.matte
         self.loss += ALPHA_PART * float(np.mean(np.abs(off) * level.weight_share))
         d_alpha = ALPHA_PART * np.sign(off) * level.weight_share / off.size
         by_gain = np.zeros(3)
         if self.settings.exposure:
-            own = drawn.image - (1.0 - drawn.alpha)[..., None] * _BEHIND
+            own = drawn.image - (1.0 - drawn.alpha)[..., None] * behind
             by_gain = gain * np.einsum("hwc,hwc->c", d_image, own)
-            d_alpha -= d_image @ ((1.0 - gain) * _BEHIND)
+            d_alpha -= d_image @ ((1.0 - gain) * behind)
             d_image *= gain
         slopes = gradients(drawn, d_image, d_alpha.astype(np.float32))
         refines = self.settings.refine and self.progress > self.settings.refine_from
         found = pose_back(posed, slopes, latent=refines, vertices=refines and self.head is not None)
-        self._optimiser.step(self._gradients(found), self._rates(), self.settings.threads)
+        self._optimiser.step(self._gradients(found), self._rates(), threads)
         if self.iteration in CALM_AT:
             self._calm()
         if self.iteration > CALM_AT[0] and self.iteration % LOOK_EVERY == 0:
@@ -254,7 +258,7 @@ class Trainer:
     def _look(self) -> None:
         """See which Gaussians pictures say little of, and let what these learned of the expression fade."""
         told = np.sqrt(self._optimiser.second["sh"][:, 0].sum(axis=1))
-        usual = float(np.sqrt(np.mean(told[told > 0] ** 2))) if np.any(told > 0) else 1.0
+        usual = float(np.median(told[told > 0])) if np.any(told > 0) else 1.0
         self._unsure = np.exp(told / np.float32(-SURE * usual))
         if len(self.gaussians.basis):
             fade = np.float32(1.0) - np.float32(FADE) * (np.float32(FADE_ALL) + self._unsure)
