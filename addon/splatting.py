@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import bpy
 
+from ..core.checkpoint import note_of
 from ..core.errors import SettingsError, SplatError
 from ..core.splat.presets import estimate
 from . import preferences, roots
@@ -92,6 +94,35 @@ def is_unfinished(root: Root) -> bool:
 def has_checkpoint(folder: Path) -> bool:
     """The same for the folder of an avatar."""
     return (folder / _CHECKPOINT).is_file()
+
+
+def begun_with(folder: Path) -> tuple[str, str]:
+    """Preset and performance of the training that was stopped, both empty where that is not known. Cheap."""
+    path = folder / _CHECKPOINT
+    try:
+        facts = path.stat()
+    except OSError:
+        return "", ""
+    return _begun(path, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=8)
+def _begun(path: Path, _changed: int, _size: int) -> tuple[str, str]:
+    preset, _, performance = note_of(path).partition(" ")
+    return preset.upper(), performance
+
+
+def why_anew(root: Root, preset: str) -> str:
+    """Why a training cannot go on where one was stopped, in a sentence; empty where it can, or none was."""
+    if not is_unfinished(root):
+        return ""
+    begun, performance = begun_with(folder_of(root))
+    filmed = filmed_performance(root)
+    if begun and begun != preset:
+        return f"What was stopped had the preset {begun.title()}: choose that to go on, this begins anew"
+    if performance and filmed is not None and performance != filmed.name:
+        return f"What was stopped learned from {performance}: this begins anew"
+    return ""
 
 
 def filmed_performance(root: Root) -> Any:

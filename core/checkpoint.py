@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from .errors import LikenessError
-from .files import NPZ_LIMIT, atomic_path, read_npz
+from .files import DAMAGE, NPZ_LIMIT, atomic_path, read_npz
 
 _KEY = "checkpoint_key"
+_NOTE = "checkpoint_note"
 SECONDS = 3.0
 """Least time between two writings of the state."""
 
@@ -32,11 +33,18 @@ class FileCheckpoint:
     """Keeps the state in `path`; a state of another key is none."""
 
     def __init__(
-        self, path: Path, key: str, resume: bool = True, seconds: float = SECONDS, limit: int = NPZ_LIMIT
+        self,
+        path: Path,
+        key: str,
+        resume: bool = True,
+        seconds: float = SECONDS,
+        limit: int = NPZ_LIMIT,
+        note: str = "",
     ) -> None:
-        """`limit`: bytes that a state may have at most."""
+        """`limit`: bytes that a state may have at most; `note`: what `note_of` will tell of it."""
         self.path = path
         self.key = key
+        self.note = note
         self.resume = resume
         self.seconds = seconds
         self.limit = limit
@@ -50,6 +58,7 @@ class FileCheckpoint:
             state = read_npz(self.path, LikenessError, self.limit)
         except LikenessError:
             return None
+        state.pop(_NOTE, None)
         return state if str(state.pop(_KEY, "")) == self.key else None
 
     def keep(self, state: Callable[[], Mapping[str, np.ndarray]]) -> None:
@@ -60,9 +69,20 @@ class FileCheckpoint:
     def write(self, state: Mapping[str, np.ndarray]) -> None:
         """Write the state now."""
         with atomic_path(self.path) as beside, beside.open("wb") as stream:
-            np.savez(stream, **{_KEY: np.array(self.key)}, **state)
+            np.savez(stream, **{_KEY: np.array(self.key), _NOTE: np.array(self.note)}, **state)
         self._written = time.monotonic()
 
     def remove(self) -> None:
         """Forget everything, after success."""
         self.path.unlink(missing_ok=True)
+
+
+def note_of(path: Path) -> str:
+    """What was noted of the run that a state belongs to; empty where nothing was, or it cannot be read."""
+    try:
+        # Only what is asked for is read.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            note = arrays[_NOTE] if _NOTE in arrays.files else None
+    except (OSError, *DAMAGE):
+        return ""
+    return str(note) if note is not None and note.dtype.kind == "U" and note.ndim == 0 else ""

@@ -28,7 +28,7 @@ it.
 """
 
 # Everything zipfile, zlib and numpy raise over bytes that are not what they should be.
-_DAMAGE = (
+DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
     *(ValueError, TypeError, KeyError, SyntaxError, MemoryError),
 )
@@ -149,7 +149,7 @@ def read_npz(
         raise error(f"{path.name} is missing in {path.parent}.", "") from None
     except OSError as problem:
         raise error(f"{path} cannot be read: {problem.strerror or problem}.", "") from problem
-    except _DAMAGE as problem:
+    except DAMAGE as problem:
         raise error(f"{path} is damaged or not a NumPy archive.", "Restore it from a backup.") from problem
 
 

@@ -54,8 +54,11 @@ class TrainSplats(NeedsDouble, JobAction, bpy.types.Operator):
         root = session.require_root(context)
         self._root, self._folder = root.session_uid, splatting.folder_of(root)
         SESSION.lacking.pop("splats", None)
+        anew = splatting.why_anew(root, self.preset) if self.resume else ""
+        if anew:
+            self.report({"WARNING"}, f"{anew}.")
         try:
-            return splatting.train_job(root, self.preset, self.resume)
+            return splatting.train_job(root, self.preset, self.resume and not anew)
         except preferences.EnvironmentMissing as error:
             SESSION.lacking["splats"] = error.message
             raise

@@ -75,8 +75,10 @@ class SplatPanel(DoublePanel, bpy.types.Panel):
         options = context.scene.likeness.splat
         column = split_column(layout)
         column.prop(options, "preset")
-        unfinished = splatting.is_unfinished(root)
-        if unfinished:
+        unfinished, anew = splatting.is_unfinished(root), splatting.why_anew(root, options.preset)
+        if anew:
+            draw_text(layout, context, anew, "INFO")
+        elif unfinished:
             column.prop(options, "resume")
         filmed = splatting.filmed_performance(root)
         if filmed is not None:
@@ -89,7 +91,7 @@ class SplatPanel(DoublePanel, bpy.types.Panel):
         row = layout.row()
         trained = splatting.is_trained(root)
         row.scale_y = 1.2 if trained else 1.5
-        going_on = unfinished and options.resume
+        going_on = unfinished and options.resume and not anew
         text = "Go On Training" if going_on else "Train Again" if trained else "Train"
         button = row.operator(Op.TRAIN_SPLATS, text=text, icon="OUTLINER_OB_POINTCLOUD")
         button.preset, button.resume = options.preset, options.resume

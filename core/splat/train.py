@@ -90,10 +90,13 @@ def train(
         resume,
         CHECKPOINT_SECONDS,
         CHECKPOINT_BYTES,
+        note=f"{preset} {shots.performance}",
     )
     state = checkpoint.load()
     if state is not None:
         trainer.restore(state)
+    elif resume and checkpoint.path.is_file():
+        progress(CUTTING, "train", "What was kept is of another preset or footage: training begins anew")
     progress(CUTTING, "train", "Getting ready; the first time on a machine this takes up to a minute")
     run = Run(trainer, checkpoint, subrange(progress, CUTTING, 0.99))
     try:

@@ -141,6 +141,28 @@ def test_it_goes_on_only_where_a_training_was_stopped_and_that_is_wanted(folder,
     assert ("--resume" in worker.orders[0]) == (wanted and kept)
 
 
+@pytest.mark.parametrize(
+    ("note", "said"),
+    [
+        ("draft take", ""),
+        ("", ""),
+        ("high take", "had the preset High"),
+        ("draft another take", "learned from another take"),
+    ],
+)
+def test_another_preset_or_film_begins_anew_and_says_so_before(folder, worker, note, said, capfd):
+    path = folder / "Ada.avatar" / "splats.checkpoint.npz"
+    part("core.checkpoint").FileCheckpoint(path, "key", note=note).write({})
+    options = bpy.context.scene.likeness.splat
+    options.preset, options.resume = "DRAFT", True
+    told = panel()
+    assert (said in " ".join(told.split())) and ("begins anew" in told) == bool(said)
+    assert ("resume" in told.split()) == (not said)
+    bpy.ops.likeness.train_splats(preset="DRAFT")
+    assert ("--resume" in worker.orders[0]) == (not said)
+    assert said in capfd.readouterr().out
+
+
 def test_a_failure_leaves_the_scene_as_it_was(folder, worker):
     def fail() -> None:
         raise part("core.errors").CaptureError("No matte could be made.", "Give some.")

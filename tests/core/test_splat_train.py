@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from core.avatar import Avatar
+from core.checkpoint import note_of
 from core.errors import Cancelled, SettingsError, SplatError
 from core.files import write_npz
 
@@ -139,6 +140,7 @@ def test_a_cancelled_run_keeps_its_state_and_goes_on(avatar, trained, monkeypatc
     after = files(avatar)
     kept = str(avatar.folder / CHECKPOINT)
     assert after.pop(kept) and after == before, "nothing but the state was written"
+    assert note_of(Path(kept)).split(" ")[0] == "tiny"
     assert "splats" not in Avatar.load(avatar.folder).provenance
     began = steps_of(monkeypatch)
     report = train(avatar, "tiny", resume=True, every=2, threads=1)
@@ -177,6 +179,7 @@ def test_a_state_of_another_run_is_none(avatar, monkeypatch, cut_once, change):
 
 def test_a_damaged_state_is_none(avatar, monkeypatch, cut_once):
     (avatar.folder / CHECKPOINT).write_bytes(b"PK\x03\x04 not a state")
+    assert note_of(avatar.folder / CHECKPOINT) == ""
     done = steps_of(monkeypatch)
     with pytest.raises(Cancelled):
         train(avatar, "tiny", Stop(monkeypatch, 2), resume=True, every=2, threads=1)
