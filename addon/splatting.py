@@ -194,7 +194,15 @@ def sentence_of(head: Any) -> str:
     if isinstance(quality, int | float) and not isinstance(quality, bool):
         where = "in its footage" if avatar.report.get("tested_on_trained") else "in frames it has not seen"
         text += f", {quality:.1f} dB {where}"
+    if is_foreign(head):
+        text += f"; of another avatar, {avatar.name}" if avatar.name else "; of another avatar"
     return text
+
+
+def is_foreign(head: Any) -> bool:
+    """Whether the splats were made of another avatar, which may be wanted and may be a mistake."""
+    avatar = splat_state.splats_of(head)
+    return avatar is not None and avatar.avatar_id not in ("", head.get("likeness_id"))
 
 
 def moment_of(context: Context, root: Root) -> float:

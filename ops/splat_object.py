@@ -50,7 +50,11 @@ class AddSplats(NeedsDouble, Action, bpy.types.Operator):
         head = splatting.add(context, root, path)
         if splat_draw.STATUS.trouble:
             splat_draw.retry()
-        return f"{head.name}: {splatting.sentence_of(head)}"
+        said = f"{head.name}: {splatting.sentence_of(head)}"
+        if path is not None and splatting.is_foreign(head):
+            self.report({"WARNING"}, f"{said}. Its own are back with Update")
+            return ""
+        return said
 
 
 class RemoveSplats(Action, bpy.types.Operator):

@@ -115,7 +115,7 @@ def export_still(player: Player, acting: Acting, output: Path) -> Export:
     from .files.exchange import write_splats
 
     write_splats(output, next(moments(player, acting)))
-    return Export({"frames": 1}, [f"  {acting.name}, one moment"])
+    return Export({"frames": 1}, [f"  one moment: {acting.name}"])
 
 
 def export_frames(player: Player, acting: Acting, output: Path, progress: Progress = silent) -> Export:

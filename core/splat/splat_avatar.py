@@ -100,7 +100,11 @@ class SplatAvatar:
     def load(cls, path: Path | str) -> SplatAvatar:
         """Read such a file. SplatError names it when it is missing, damaged, of another kind or newer."""
         path = Path(path)
-        arrays = read_npz(path, SplatError, MOST_BYTES)
+        try:
+            arrays = read_npz(path, SplatError, MOST_BYTES)
+        except SplatError as problem:
+            hint = problem.hint.replace("a backup.", "a backup, or train again.")
+            raise SplatError(problem.message, hint) from problem
         with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite and is refused
             return cls._of_arrays(arrays, path)
 

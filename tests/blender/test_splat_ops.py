@@ -213,6 +213,19 @@ def test_splats_that_are_there_are_added_updated_and_removed(folder, worker):
     assert (folder / "Ada.avatar" / "splats.npz").is_file()
 
 
+def test_splats_of_another_person_are_worn_and_said_to_be(folder, worker, capfd):
+    module = part("core.splat.splat_avatar")
+    own = module.SplatAvatar.load(folder / "trained.npz")
+    for name, id in (("own", root().get("likeness_id")), ("other", "another-id")):
+        values = {"model_sha256": own.model_sha256, "avatar_id": id, "name": "Bob"}
+        module.SplatAvatar(own.surface, own.gaussians, own.model, **values).save(folder / f"{name}.npz")
+    bpy.ops.likeness.add_splats(filepath=str(folder / "own.npz"))
+    assert "another" not in panel() + capfd.readouterr().out
+    bpy.ops.likeness.add_splats(filepath=str(folder / "other.npz"))
+    assert "of another avatar, Bob" in capfd.readouterr().out
+    assert "another avatar" in panel().replace("  ", " ")
+
+
 def test_the_active_head_is_meant_and_a_removed_double_takes_it_along(folder, worker):
     bpy.ops.likeness.train_splats()
     bpy.context.view_layer.objects.active = head()
