@@ -41,7 +41,7 @@ class TrainSettings:
 
     iterations: int = 8000
     gaussians: int = 45_000
-    coarse: float = 0.25
+    coarse: float = 0.12
     """Share of the run at half the resolution."""
     densify_from: float = 0.04
     densify_until: float = 0.6
