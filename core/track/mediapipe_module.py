@@ -32,6 +32,7 @@ def import_mediapipe() -> Any:
     """
     # Its own use of protobuf, which it may not be told to change.
     warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
+    warnings.filterwarnings("ignore", "MessageFactory class is deprecated", UserWarning)
     with _lock:
         _refuse_version()
         try:
