@@ -28,7 +28,7 @@ from .person import (
 )
 from .roots import avatar_of, note_of
 from .runtime import quietly
-from .scene import action, sound
+from .scene import action, sound, splat_hiding
 from .scene.build import build
 from .scene.double import Double, find_double, find_doubles
 from .scene.face_choice import faces_of
@@ -198,6 +198,7 @@ def remove(context: Context, root: Root) -> None:
     actions = [a for a in bpy.data.actions if a.get("likeness_id") == id]
     bpy.data.batch_remove([*objects, *collections, *actions])
     bpy.data.batch_remove([block for block in data if not block.users])
+    splat_hiding.drop_unused()
     others = find_doubles(scene)
     scene.likeness.active = others[0].root if others else None
 

@@ -227,5 +227,5 @@ def footage_of(
             return open_capture(path)
     raise AvatarError(
         f"The footage of {avatar.name!r} is no longer at {source or kept}.",
-        f"Put it back, or say where it is: {say}.",
+        f"Put it back, or import it again; on the command line say where it is: {say}.",
     )

@@ -60,6 +60,11 @@ def release(obj: Any) -> None:
     modifier = obj.modifiers.get(NAME)
     if modifier is not None:
         obj.modifiers.remove(modifier)
+    drop_unused()
+
+
+def drop_unused() -> None:
+    """Take our node groups out of the file where nothing uses them any more."""
     for name in (NAME, _WHOLE):
         tree = bpy.data.node_groups.get(name)
         if tree is not None and not tree.users:

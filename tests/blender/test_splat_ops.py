@@ -233,6 +233,7 @@ def test_the_active_head_is_meant_and_a_removed_double_takes_it_along(folder, wo
     bpy.ops.likeness.remove_double()
     assert part("addon.scene.splat_state").heads(bpy.context.scene) == []
     assert not [mesh for mesh in bpy.data.meshes if "Gaussian" in mesh.name]
+    assert not [tree for tree in bpy.data.node_groups if tree.name.startswith("Likeness Hide")]
 
 
 @pytest.mark.parametrize(
