@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import SettingsError
 
-STEP_BASE, STEP_PER_GAUSSIAN, STEP_PER_PIXEL = 2.5e-3, 5.0e-7, 3.5e-8
+STEP_BASE, STEP_PER_GAUSSIAN, STEP_PER_PIXEL = 4.0e-3, 6.0e-7, 8.0e-8
 """Seconds of one processor for a step: itself, per Gaussian, and per pixel of the head's box."""
 PER_PICTURE = 0.05
 """Seconds to cut the head out of a picture."""
@@ -59,5 +59,5 @@ def estimate(name: str, frames: int, cores: int = 2, size: tuple[int, int] = (51
     shrink = min(1.0, preset.resolution / max(size))
     pixels = HEAD_SHARE * size[0] * size[1] * shrink**2
     step = STEP_BASE + STEP_PER_GAUSSIAN * preset.gaussians + STEP_PER_PIXEL * pixels
-    threads = 1.0 + 0.7 * (min(max(cores, 1), 16) - 1)
+    threads = 1.0 + 0.5 * (min(max(cores, 1), 16) - 1)
     return preset.iterations * step / threads + PER_PICTURE * min(frames, 1000)
