@@ -21,12 +21,12 @@ from ..core.job import Job
 from ..core.progress import Progress, silent
 from . import preferences
 from .kinds import Context, Scene
-from .scene import render, splat_composite, splat_state
+from .scene import render, splat_composite
 from .scene.presets import safe_engine
 from .scene.splat_composite import Parts
 from .scene.splat_frames import RunningJob, SplatDrawing, Start, rendered_heads
 from .scene.splat_frames_camera import file_size, view_of
-from .scene.splat_object import follow_cards, stand_in_render
+from .scene.splat_object import stand_in_render, tidy
 
 PACKAGES = ("numba",)
 """What the worker needs to draw Gaussians."""
@@ -234,8 +234,8 @@ class SplatQueue:
     def _give_back(self) -> None:
         """Let Blender's own renders show again what they did."""
         scene = bpy.data.scenes.get(self._scene)
-        for head in splat_state.heads(scene) if scene is not None else ():
-            follow_cards(head)
+        if scene is not None:
+            tidy(scene)
 
     def _end_batch(self) -> None:
         for number in self._batch[:1]:

@@ -20,6 +20,7 @@ if __name__ == "__main__":
 
 import argparse
 import contextlib
+import errno
 import json
 import signal
 import sys
@@ -33,6 +34,7 @@ from .errors import Cancelled, LikenessError, WorkerError
 from .progress import Previews
 
 EXIT_ERROR, EXIT_DEFECT, EXIT_CANCELLED = 1, 70, 130
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _MIN_INTERVAL = 0.05
 
 
@@ -123,6 +125,9 @@ def main(arguments: list[str] | None = None) -> int:
         reporter.error(error)
         return EXIT_ERROR
     except Exception as defect:  # noqa: BLE001  the last line of defence: a defect must reach whoever waits
+        if isinstance(defect, OSError) and defect.errno in _FULL:
+            reporter.error(WorkerError("The disk is full.", "Make room, then try again."))
+            return EXIT_ERROR
         traceback.print_exc()
         what = f"{type(defect).__name__}: {defect}"
         problem = f"The worker met a defect of its own: {what}"

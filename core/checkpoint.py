@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,13 @@ class FileCheckpoint:
         return state if str(state.pop(_KEY, "")) == self.key else None
 
     def keep(self, state: Callable[[], Mapping[str, np.ndarray]]) -> None:
-        """Write the state, if the last writing is long enough ago."""
+        """Write the state, if the last writing is long enough ago. Where that is not possible, as on a full
+        disk, the work goes on without.
+        """
         if time.monotonic() - self._written >= self.seconds:
-            self.write(state())
+            with suppress(OSError):
+                self.write(state())
+            self._written = time.monotonic()
 
     def write(self, state: Mapping[str, np.ndarray]) -> None:
         """Write the state now."""

@@ -88,7 +88,8 @@ def _put_codec_back(scene: bpy.types.Scene, codec: str) -> None:
 def _put_back(scene: bpy.types.Scene, kept: list[tuple[Any, str, Any]]) -> None:
     if alive(scene):
         for owner, name, value in kept:
-            setattr(owner, name, value)
+            with suppress(ReferenceError):  # cards and layers that were removed meanwhile
+                setattr(owner, name, value)
 
 
 def prepare(scene: bpy.types.Scene, parts: Parts) -> None:

@@ -24,7 +24,7 @@ from .placement import parent_to_head
 from .splat_hiding import hair_of, hide_head, hide_in_render, is_hidden, release, show_head
 from .splat_instances import cards_of, remove_cards
 from .splat_proxy import proxy_of, write_proxy
-from .splat_state import ROLE, body_of, heads, is_head, path_of, problem_of, settings_of
+from .splat_state import ROLE, body_of, heads, is_head, path_of, problem_of, require_model, settings_of
 from .splat_tie import Tie
 
 TITLE = "Gaussian Head"
@@ -49,6 +49,7 @@ def add_head(double: Double, path: Path, bone: str | None) -> bpy.types.Object:
     avatar = SplatAvatar.load(path)
     if not len(avatar.gaussians):
         raise SplatError(f"{path} holds no splats.", "Train them again.")
+    require_model(double.body, avatar)
     Tie.of(double.body, avatar.surface.rows)
     head = head_of(double)
     if head is None:

@@ -41,6 +41,7 @@ __all__ = [
     "latent",
     "path_of",
     "problem_of",
+    "require_model",
     "settings_of",
     "splats_of",
     "state_of",
@@ -214,7 +215,7 @@ def _tie(body: Any, avatar: SplatAvatar) -> Tie | str:
     key = (id(avatar), mesh.session_uid, len(mesh.vertices))
     if key not in _ties:
         try:
-            _require_model(body, avatar)
+            require_model(body, avatar)
             tie: Tie | str = Tie.of(body, avatar.surface.rows)
         except LikenessError as error:
             tie = error.message
@@ -222,7 +223,8 @@ def _tie(body: Any, avatar: SplatAvatar) -> Tie | str:
     return _ties[key][1]
 
 
-def _require_model(body: Any, avatar: SplatAvatar) -> None:
+def require_model(body: Any, avatar: SplatAvatar) -> None:
+    """SplatError unless the splats were made for the head model of this body."""
     made_with = str(body.data.get(MODEL_KEY, "")).rsplit(" ", 3)[0]
     if made_with and made_with != avatar.model:
         raise SplatError(f"These splats were made for the head model {avatar.model!r}, not {made_with!r}.")

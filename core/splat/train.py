@@ -252,8 +252,12 @@ class Run:
         """What is said of a run that was cancelled, after its state was written."""
         if self.checkpoint is None or self.trainer.iteration == 0:
             return stop if isinstance(stop, Cancelled) else Cancelled("Cancelled.", "Nothing was written.")
-        self.checkpoint.write(self.trainer.state())
         share = round(100 * self.trainer.progress)
+        try:
+            self.checkpoint.write(self.trainer.state())
+        except OSError as problem:
+            why = problem.strerror or problem
+            return Cancelled(f"Cancelled at {share} %.", f"The state could not be kept: {why}.")
         return Cancelled(f"Cancelled at {share} %.", "The state is kept: train with resume to go on.")
 
 

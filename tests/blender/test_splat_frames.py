@@ -211,6 +211,28 @@ def test_blenders_own_render_has_a_head_before_and_after(stage, tmp_path, cards)
         assert np.array_equal(own_render(stage, tmp_path / "after.png"), mesh)
 
 
+def test_what_is_removed_while_frames_are_rendered(stage, tmp_path):
+    """Cards go without a word; without its Gaussian head the double has its own. All frames were read."""
+    bpy.context.view_layer.objects.active = stage.head
+    bpy.ops.likeness.splat_instances()
+    modifiers, body = stage.double.body.modifiers, stage.double.body
+    cards = part("addon.scene.splat_instances").cards_of(stage.head)
+
+    def remove(obj: Any) -> Any:
+        def progress(_fraction, _stage, text):
+            if text.startswith("Frame 2"):
+                bpy.data.objects.remove(obj)
+
+        return progress
+
+    assert render(stage, tmp_path / "cards", progress=remove(cards)).rendered == 2
+    assert not modifiers["Likeness Hide Head"].show_render
+    name = stage.head.name
+    render(stage, tmp_path / "head", progress=remove(stage.head))
+    assert name not in bpy.data.objects
+    assert "Likeness Hide Head" not in body.modifiers
+
+
 def test_stopping_leaves_whole_frames_only(stage, tmp_path):
     cancelled, said = part("core.errors").Cancelled, []
 

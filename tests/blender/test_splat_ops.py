@@ -224,6 +224,9 @@ def test_splats_of_another_person_are_worn_and_said_to_be(folder, worker, capfd)
     bpy.ops.likeness.add_splats(filepath=str(folder / "other.npz"))
     assert "of another avatar, Bob" in capfd.readouterr().out
     assert "another avatar" in panel().replace("  ", " ")
+    module.SplatAvatar(own.surface, own.gaussians, "flame").save(folder / "flame.npz")
+    assert "head model 'flame'" in refused(bpy.ops.likeness.add_splats, filepath=str(folder / "flame.npz"))
+    assert part("addon.scene.splat_state").path_of(head()) == folder / "other.npz"
 
 
 def test_the_active_head_is_meant_and_a_removed_double_takes_it_along(folder, worker):
