@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from ..head.atlas import SKIN
 from ..head.expressed import ExpressedHead
 from .adam import Adam, Factored
 from .bound import BoundGaussians
-from .densify import LIFTED, Pulls, choose, halves, stray
+from .densify import Pulls, choose, halves, stray
 from .device import gradients, render
-from .gaussians import SH_C0, Activated
+from .gaussians import Activated
 from .posing import PoseGradients, Poser, pose_back
 from .raster_result import Rendered
 from .refine import EXPRESSION, LIGHT, MOTION, SIZE, Refinement, motion_gradient, moved_view
 from .shot_levels import Level, ShotLevels
 from .splat_avatar import SplatAvatar
+from .springs import Springs, heights
 from .training_set import Shot, TrainingSet
 from .view import View
 
@@ -71,21 +71,10 @@ RATES = {
 """Step per parameter at the beginning and the end of a run, in its own units."""
 CALM = 0.1
 """Share of an array's usual slope below which slopes take less than whole steps."""
-ANCHORED = {"means": 0.01, "log_scales": 0.02, "opacity_logits": 0.01, "sh": 0.03}
-"""Springs to where a Gaussian began, in shares of the usual slope per unit: sides that the footage hardly
-shows keep the texture's colours and lie on the skin, closed."""
-FIRM = 40.0
-"""How many times as stiff springs are on what pictures say nothing of."""
-SURE = 0.1
-"""Share of the median slope from which on a Gaussian counts as seen, more or less."""
 LOOK_EVERY = 20
 """Steps between two looks at who is seen."""
-FADE, FADE_ALL = 0.2, 0.02
-"""Share of its offsets that a Gaussian loses at each look: one that is not seen, and any other by that."""
 HAIR_KNOWN = 0.25
 """Of a run, from which on the pictures have said how long hair is."""
-HAIR_SPRINGS = {"means": 0.4, "log_scales": 1.0, "opacity_logits": 0.0, "sh": 1.0}
-"""What of that holds for Gaussians that began off the skin: where hair is, is for the pictures to say."""
 CALM_AT = (20, 100, 300, 1000, 3000)
 """Steps after which the usual is looked at."""
 HIGHER_SH = 0.15
@@ -116,10 +105,7 @@ class Trainer:
         self._levels = [ShotLevels(shot, BACKDROPS) for shot in shots.train]
         self._optimiser = Adam(self._parameters(), self._rates())
         self._pulls = Pulls(len(self.gaussians))
-        self._anchors = {name: array.copy() for name, array in self._parameters().items() if name in ANCHORED}
-        self._hair = self._heights() > LIFTED
-        self._unsure = np.zeros(len(self.gaussians), np.float32)
-        self._held_back: dict[str, float] = {}
+        self._springs = Springs(self.gaussians, start.surface)
         self._queue: list[int] = []
         self._random = np.random.default_rng(settings.seed)
         self._vertices: dict[int, Array] = {}
@@ -158,7 +144,7 @@ class Trainer:
         if self.iteration in CALM_AT:
             self._calm()
         if self.iteration > CALM_AT[0] and self.iteration % LOOK_EVERY == 0:
-            self._look()
+            self._springs.look(self.gaussians, self._colour_moments())
         self._pulls.add(slopes.screen * (0.5 * max(view.width, view.height)), drawn.context.visible)
         if refines:
             self._refine(index, posed.activated, slopes, found, by_gain)
@@ -234,12 +220,10 @@ class Trainer:
     def _gradients(self, found: PoseGradients) -> dict[str, Array | Factored]:
         names = [name for name in self._parameters() if name != "offsets"]
         slopes: dict[str, Array | Factored] = {name: getattr(found, name) for name in names}
-        for name, force in self._held_back.items():
-            pull = getattr(self.gaussians, name) - self._anchors[name]
-            stiff = force * np.where(self._hair, np.float32(HAIR_SPRINGS[name]), np.float32(1.0))
-            stiff *= 1.0 + FIRM * self._unsure
-            pull *= stiff.astype(np.float32).reshape(-1, *[1] * (pull.ndim - 1))
-            slopes[name] = pull + slopes[name]
+        for name in names:
+            pull = self._springs.pull(self.gaussians, name)
+            if pull is not None:
+                slopes[name] = pull + slopes[name]
         if len(self.gaussians.basis):
             slopes["offsets"] = Factored(found.latent_used, found.local)
         return slopes
@@ -248,47 +232,16 @@ class Trainer:
         """Let what is hardly seen hardly move, and stay near where it began: what Adam divides by never gets
         below a share of the usual slope, and a weak spring pulls back.
         """
-        for name in self._parameters():
-            usual = self._optimiser.typical(name)
-            self._optimiser.eps[name] = CALM * usual
-            if name in ANCHORED:
-                self._held_back[name] = ANCHORED[name] * usual * self.settings.spring
-        self._tone()
+        usual = {name: self._optimiser.typical(name) for name in self._parameters()}
+        self._optimiser.eps = {name: CALM * slope for name, slope in usual.items()}
+        self._springs.tighten(usual, self.settings.spring)
+        self._springs.tone(self.gaussians, self._colour_moments())
 
-    def _look(self) -> None:
-        """See which Gaussians pictures say little of, and let what these learned of the expression fade."""
-        told = np.sqrt(self._optimiser.second["sh"][:, 0].sum(axis=1))
-        usual = float(np.median(told[told > 0])) if np.any(told > 0) else 1.0
-        self._unsure = np.exp(told / np.float32(-SURE * usual))
-        if len(self.gaussians.basis):
-            fade = np.float32(1.0) - np.float32(FADE) * (np.float32(FADE_ALL) + self._unsure)
-            offsets = self.gaussians.offsets
-            offsets *= fade[:, None, None]
-
-    def _tone(self) -> None:
-        """Put the texture's colours, which know no light, into the footage's: by what became of the skin that
-        is seen well. What is hardly seen follows at once.
-        """
-        skin = self.start.surface.chart[self.gaussians.binding] == SKIN
-        pull = np.abs(self._optimiser.second["sh"][:, 0]).sum(axis=1)
-        begun, now = (0.5 + SH_C0 * array[:, 0] for array in (self._anchors["sh"], self.gaussians.sh))
-        bright = begun.min(axis=1) > 0.1
-        if np.count_nonzero(skin & bright & (pull > 0)) < 100:
-            return
-        seen = skin & bright & (pull > np.quantile(pull[skin & bright & (pull > 0)], 0.7))
-        gain = np.clip(np.median(now[seen] / begun[seen], axis=0), 0.5, 2.0)
-        toned = (np.clip(begun * gain, 0.0, 1.0) - 0.5) / SH_C0
-        moved = (toned - self._anchors["sh"][:, 0])[skin]
-        hardly = np.exp(-pull / max(float(np.median(pull[skin & (pull > 0)])), 1e-30))[skin, None]
-        self._anchors["sh"][skin, 0] += moved.astype(np.float32)
-        self.gaussians.sh[skin, 0] += (moved * hardly).astype(np.float32)
+    def _colour_moments(self) -> Array:
+        """(n, 3) second moments of the plain colours: how much pictures had to say of each Gaussian."""
+        return self._optimiser.second["sh"][:, 0]
 
     # ---- number of Gaussians
-
-    def _heights(self) -> Array:
-        """(n,) metres off the skin."""
-        scales = self.start.surface.rest_frames.scales[self.gaussians.binding]
-        return self.gaussians.means[:, 1] * scales
 
     def _densifies(self) -> bool:
         s = self.settings
@@ -301,15 +254,14 @@ class Trainer:
         opacity = 0.5 * (1.0 + np.tanh(0.5 * g.opacity_logits))
         gone = None
         if self.progress > HAIR_KNOWN:
-            gone = stray(self._heights(), self._optimiser.second["opacity_logits"], opacity)
+            gone = stray(heights(g, self.start.surface), self._optimiser.second["opacity_logits"], opacity)
         kept, parents = choose(self._pulls, opacity, g.binding, self.settings.gaussians, gone=gone)
         places = np.r_[kept, parents]
         order = np.argsort(g.binding[places], kind="stable")
         added = order >= len(kept)
         # An added one comes after its parent: a stable sort puts it behind all of its triangle.
         chosen = places[order]
-        self._anchors = {name: array[chosen] for name, array in self._anchors.items()}
-        self._hair, self._unsure = self._hair[chosen], self._unsure[chosen]
+        self._springs.keep(chosen)
         arrays = self._optimiser.keep(chosen)
         for moments in (self._optimiser.first, self._optimiser.second):
             for values in moments.values():
@@ -329,8 +281,7 @@ class Trainer:
     def state(self) -> dict[str, Array]:
         """Arrays from which `restore` goes on, the order of the pictures among them."""
         arrays = {f"gaussians_{name}": array for name, array in self._parameters().items()}
-        arrays |= {"hair": self._hair, "unsure": self._unsure}
-        arrays |= {f"anchor_{name}": array for name, array in self._anchors.items()}
+        arrays |= self._springs.state()
         arrays |= {f"adam_{name}": array for name, array in self._optimiser.state_dict().items()}
         numbers = self._random.bit_generator.state
         return (
@@ -341,7 +292,6 @@ class Trainer:
                 "iteration": np.array(self.iteration),
                 "queue": np.array(self._queue, np.int64),
                 "random": np.array(json.dumps(numbers)),
-                "springs": np.array([self._held_back.get(name, 0.0) for name in ANCHORED]),
                 "eps": np.array([self._optimiser.eps[name] for name in self._parameters()]),
                 "pulls": np.stack([self._pulls.total, self._pulls.seen]),
             }
@@ -357,10 +307,7 @@ class Trainer:
         kept = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
         self._optimiser.load(kept)
         self._optimiser.eps = dict(zip(self._parameters(), state["eps"].tolist(), strict=True))
-        self._anchors = {name: np.array(state[f"anchor_{name}"]) for name in self._anchors}
-        self._hair = np.array(state["hair"], bool)
-        self._unsure = np.array(state["unsure"], np.float32)
-        self._held_back = dict(zip(ANCHORED, state["springs"].tolist(), strict=True))
+        self._springs.restore(state)
         self.refinement.restore(state)
         self._queue = state["queue"].tolist()
         self._random.bit_generator.state = json.loads(str(state["random"]))

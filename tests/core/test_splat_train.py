@@ -96,7 +96,7 @@ def test_training_brings_pictures_it_never_saw_nearer(trained):
     curve = [psnr for _, psnr in report["curve"]]
     assert report["pictures"] + report["pictures_tested"] <= FRAMES and report["pictures_tested"] > 10
     assert curve[-1] == report["psnr_db"] > curve[0] + 2.5
-    assert 0.65 < report["ssim"] <= 1 and report["iterations"] == STEPS and not report["tested_on_trained"]
+    assert 0.6 < report["ssim"] <= 1 and report["iterations"] == STEPS and not report["tested_on_trained"]
     assert json.loads(json.dumps(report)) == report
 
 
