@@ -65,7 +65,9 @@ class TrainSplats(NeedsDouble, JobAction, bpy.types.Operator):
 
     def stopped_hint(self) -> str:
         """Whether there is something to go on from."""
-        kept = splatting.has_checkpoint(self._folder)
+        # What is there may be of an earlier one with another preset.
+        own = splatting.begun_with(self._folder)[0] in ("", self.preset)
+        kept = own and splatting.has_checkpoint(self._folder)
         return "What was learned is kept: train to go on." if kept else JobAction.stopped_hint(self)
 
     def finish(self, context: Context, result: Any) -> str:

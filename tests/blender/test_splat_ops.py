@@ -305,7 +305,12 @@ def test_a_file_saved_elsewhere_finds_its_splats(folder, worker):
 
 def test_what_is_said_of_a_stopped_training(folder, module):
     """There is something to go on from only after the first steps."""
-    operator, running = module("ops.splat_train").TrainSplats, SimpleNamespace(_folder=folder / "Ada.avatar")
+    operator = module("ops.splat_train").TrainSplats
+    running = SimpleNamespace(_folder=folder / "Ada.avatar", preset="DRAFT")
     assert operator.stopped_hint(running) == "The scene is as it was."
     (folder / "Ada.avatar" / "splats.checkpoint.npz").write_bytes(b"state")
     assert "What was learned is kept" in operator.stopped_hint(running)
+    path = folder / "Ada.avatar" / "splats.checkpoint.npz"
+    for note, kept in (("draft take", True), ("high take", False)):
+        part("core.checkpoint").FileCheckpoint(path, "key", note=note).write({})
+        assert ("is kept" in operator.stopped_hint(running)) == kept
