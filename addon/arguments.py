@@ -7,6 +7,7 @@ import argparse
 import re
 from pathlib import Path
 
+from ..core.splat.presets import PRESETS as SPLAT_PRESETS
 from .scene.presets import PRESETS
 
 
@@ -42,6 +43,13 @@ def parser() -> argparse.ArgumentParser:
         choices=("OFF", "STILL", "TRACK"),
         default="TRACK",
         help="what the footage gives the face: nothing, one texture, or also a movie; default: TRACK",
+    )
+    made.add_argument(
+        "--splats",
+        type=str.lower,
+        choices=tuple(SPLAT_PRESETS),
+        metavar="PRESET",
+        help=f"train a Gaussian head and render it: {', '.join(SPLAT_PRESETS)}; not within a --budget",
     )
     made.add_argument("--lighting", type=str.upper, metavar="SET", help="lighting set")
     made.add_argument("--codec", type=str.upper, choices=("H264", "H265"), default="H264")

@@ -20,13 +20,15 @@ from ..core.errors import Cancelled, LikenessError, SettingsError
 from ..core.files import write_json
 from ..core.job import run as run_worker
 from ..core.report import versions
-from . import budget, output, preferences, session, tight
+from . import budget, output, preferences, session, splatting, tight
 from .arguments import parser
 from .kinds import Scene
 from .scene import presets
 from .scene.movie import encode_movie
 from .scene.render import Rendered, picture_size, render_frames, scene_frames
+from .scene.splat_frames import has_rendered_heads
 from .scene.timing import rate_of
+from .splat_queue import render_splat_frames
 from .work import AvatarOrder, gender_of, phrase, python_for, tracking_of
 
 SPOKEN_EVERY = 2.0
@@ -112,6 +114,8 @@ def _make(job: Run) -> None:
     options = job.options
     if not options.capture.exists():
         raise SettingsError(f"{options.capture} does not exist.", "Name a capture.")
+    if options.splats and options.budget is not None and not options.full:
+        raise SettingsError("A Gaussian head is not made within a budget.", "Leave out --budget or --splats.")
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -120,6 +124,9 @@ def _make(job: Run) -> None:
         ) from error
     with job.stage("avatar"):
         folder = _make_avatar(job)
+    if options.splats:
+        with job.stage("splats"):
+            _train(job, folder)
     with job.stage("scene"):
         scene = _build(job, folder)
     with job.stage("save"):
@@ -173,6 +180,15 @@ def _make_avatar(job: Run) -> Path:
     return Path(result["avatar"])
 
 
+def _train(job: Run, folder: Path) -> None:
+    """Let the worker learn the Gaussian head."""
+    python = preferences.job_python(splatting.PACKAGES, "training splats")
+    arguments = ["splat", "train", str(folder), "--preset", job.options.splats]
+    result = run_worker(arguments, _Spoken(), python=python, environ=preferences.job_environ())
+    known = ("preset", "gaussians", "iterations", "psnr_db", "ssim", "seconds", "device")
+    job.facts["splats"] = {name: result[name] for name in known if name in result}
+
+
 def _build(job: Run, folder: Path) -> Scene:
     options = job.options
     if not bpy.data.filepath:
@@ -181,7 +197,9 @@ def _build(job: Run, folder: Path) -> Scene:
     # First, because the camera is framed for the picture's proportions.
     scene.render.resolution_x, scene.render.resolution_y = options.resolution or (1080, 1080)
     scene.render.resolution_percentage = 100
-    session.add_double(bpy.context, folder, session.BuildChoice())
+    root = session.add_double(bpy.context, folder, session.BuildChoice())
+    if options.splats:
+        splatting.add(bpy.context, root)
     if options.lighting:
         session.set_lighting(bpy.context, options.lighting)
     preset = _set_quality(job, scene)
@@ -251,7 +269,8 @@ def _render(job: Run, scene: Scene) -> None:
         if options.budget and not options.full:
             done, numbers = _render_in_time(job, scene, numbers, folder)
         else:
-            done = render_frames(scene, folder, numbers, progress=_progress)
+            render = render_splat_frames if has_rendered_heads(scene) else render_frames
+            done = render(scene, folder, numbers, progress=_progress)
     for note in done.notes:
         job.warn(note)
     step = numbers[1] - numbers[0] if len(numbers) > 1 else max(1, scene.frame_step)
