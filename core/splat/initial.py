@@ -83,7 +83,7 @@ def areas(surface: HeadSurface) -> Array:
 
 def fading(atlas: HeadAtlas) -> Array:
     """(F,) 1 on the head, nearly 0 where the neck ends: what no picture shows of it is not to be seen."""
-    share = np.clip((atlas.blend[atlas.triangles].mean(axis=1) - 0.5) / 0.4, 0.0, 1.0)
+    share = np.clip((atlas.blend[atlas.triangles].mean(axis=1) - 0.8) / 0.18, 0.0, 1.0)
     return np.maximum(share * share * (3.0 - 2.0 * share), 0.01)
 
 
