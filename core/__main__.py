@@ -52,6 +52,15 @@ class Reporter:
             self._json = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace", newline="\n")
             os.dup2(2, 1)
 
+    def close(self) -> None:
+        """Say no more, and look at no more previews. Stdout stays where other output went."""
+        if self._json is None:
+            return
+        Previews.show = None
+        with contextlib.suppress(OSError):  # the reader may be what went away
+            self._json.close()
+        self._json = None
+
     def progress(self, fraction: float, stage: str, text: str) -> None:
         """Report progress, at most 20 times a second within a stage."""
         now = time.monotonic()
@@ -108,6 +117,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one verb and return the exit status."""
     options = parser().parse_args(arguments)
     reporter = Reporter(options.json)
+    try:
+        return _run(options, reporter)
+    finally:
+        reporter.close()
+
+
+def _run(options: argparse.Namespace, reporter: Reporter) -> int:
+    """Run the verb, whatever comes of it; the exit status."""
     _stop_cleanly(options.watch_stdin)
     try:
         value, lines = options.run(options, reporter.progress)

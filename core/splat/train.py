@@ -169,7 +169,7 @@ class Run:
         self.scores: list[tuple[int, Score]] = []
         self.stopped_early = False
         self._began: float | None = None
-        self._first, self._shown = trainer.iteration, 0.0
+        self._first, self._shown, self._pictures_shown = trainer.iteration, 0.0, 0
         held = trainer.set.held or trainer.set.train
         self._tested: tuple[Shot, ...] = held[:: max(len(held) // 8, 1)]
 
@@ -236,7 +236,8 @@ class Run:
     def _show(self) -> None:
         if pictures.Previews.show is None:
             return
-        shot = self._tested[int(self._shown / SHOWN_SECONDS) % len(self._tested)]
+        shot = self._tested[self._pictures_shown % len(self._tested)]
+        self._pictures_shown += 1
         drawn = np.clip(self.trainer.picture(shot)[0] * 255.0, 0, 255).astype(np.uint8)
         pictures.show(np.concatenate([shot.image, drawn], axis=1))
 
