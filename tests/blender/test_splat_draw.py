@@ -274,7 +274,7 @@ def test_viewport_picture(avatar: Any, pose: Any, monkeypatch: pytest.MonkeyPatc
     """The viewport's own picture with the head in it, behind what stands before it."""
     draw, playblast = part("addon.scene.splat_draw"), part("addon.scene.splat_playblast")
     state = part("addon.scene.splat_state").HeadState(avatar, pose[0], np.zeros(52, np.float32), pose[1])
-    bpy.ops.wm.read_factory_settings()
+    bpy.ops.wm.read_homefile(use_factory_startup=True)
     scene, layer = bpy.context.scene, bpy.context.view_layer
     area = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == "VIEW_3D")
     region = next(r for r in area.regions if r.type == "WINDOW")
