@@ -69,11 +69,9 @@ class ApplyRenderPreset(Action, bpy.types.Operator):
         return ""
 
 
-class RenderFrames(NeedsCamera, JobAction, bpy.types.Operator):
-    """Render the frame range as PNG pictures; finished frames are kept, so you can stop and resume"""
+class FramesAction(NeedsCamera, JobAction):
+    """Mix-in: frames of the scene's range, with the Gaussian heads that are shown in them."""
 
-    bl_idname = Op.RENDER_FRAMES
-    bl_label = "Render Frames"
     bl_options = {"REGISTER"}
     job_label = "Rendering"
 
@@ -120,6 +118,13 @@ class RenderFrames(NeedsCamera, JobAction, bpy.types.Operator):
     def finish(self, context: Context, result: Any) -> str:
         """Say what was done."""
         return str(result)
+
+
+class RenderFrames(FramesAction, bpy.types.Operator):
+    """Render the frame range as PNG pictures; finished frames are kept, so you can stop and resume"""
+
+    bl_idname = Op.RENDER_FRAMES
+    bl_label = "Render Frames"
 
 
 class EncodeMovie(NeedsCamera, Action, bpy.types.Operator):
